@@ -1,0 +1,169 @@
+"""Orders, their lines, their money, their way to the door, and every change of status."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.commerce.promotions.models import PromotionRedemption
+from app.core.ddl import one_of
+from app.core.model import Json, TenantModel, unique_within_tenant, within_tenant
+
+STATUSES = (
+    "pending",
+    "confirmed",
+    "preparing",
+    "ready",
+    "out_for_delivery",
+    "delivered",
+    "rejected",
+    "cancelled",
+)
+SOURCES = ("storefront", "whatsapp", "admin", "import")
+PAYMENT_METHODS = ("cash", "card_on_delivery", "pix", "stripe", "other")
+PAYMENT_STATUSES = ("pending", "authorised", "paid", "failed", "refunded", "cancelled")
+
+
+class OrderCounter(TenantModel):
+    """The last human number of the tenant; its row lock keeps numbers dense and unique."""
+
+    __tablename__ = "order_counters"
+    __table_args__ = (unique_within_tenant(), {"postgresql_with": {"fillfactor": 50}})
+
+    last_number: Mapped[int]
+
+
+class Order(TenantModel):
+    __tablename__ = "orders"
+    __table_args__ = (
+        unique_within_tenant("number"),
+        within_tenant("store_id", "stores"),
+        within_tenant("contact_id", "contacts"),
+        Index("orders_tenant_id_external_ref_key", "tenant_id", "external_ref", unique=True),
+        Index("orders_tenant_id_status_id_idx", "tenant_id", "status", "id"),
+        Index("orders_tenant_id_contact_id_idx", "tenant_id", "contact_id", "id"),
+        CheckConstraint(one_of("status", STATUSES), name="status"),
+        CheckConstraint(one_of("fulfilment", ("delivery", "pickup")), name="fulfilment"),
+        CheckConstraint(one_of("source", SOURCES), name="source"),
+        CheckConstraint(
+            "total_cents = subtotal_cents - discount_cents + shipping_cents"
+            " - shipping_discount_cents AND total_cents >= 0",
+            name="total",
+        ),
+    )
+
+    number: Mapped[int]
+    store_id: Mapped[UUID]
+    contact_id: Mapped[UUID]
+    customer_name: Mapped[str]
+    customer_phone: Mapped[str | None]
+    fulfilment: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="pending")
+    version: Mapped[int] = mapped_column(server_default="1")
+    """Counts changes; sent as ETag, asked back as If-Match."""
+    scheduled_for: Mapped[datetime | None]
+    promised_at: Mapped[datetime | None]
+    subtotal_cents: Mapped[int]
+    discount_cents: Mapped[int] = mapped_column(server_default="0")
+    shipping_cents: Mapped[int] = mapped_column(server_default="0")
+    shipping_discount_cents: Mapped[int] = mapped_column(server_default="0")
+    total_cents: Mapped[int]
+    currency: Mapped[str] = mapped_column(server_default="BRL")
+    note: Mapped[str | None]
+    cancel_reason: Mapped[str | None]
+    source: Mapped[str] = mapped_column(server_default="storefront")
+    external_ref: Mapped[str | None]
+    placed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    items: Mapped[list[OrderItem]] = relationship(lazy="raise", order_by="OrderItem.position")
+    payments: Mapped[list[Payment]] = relationship(lazy="raise", order_by="Payment.id")
+    delivery: Mapped[Delivery | None] = relationship(lazy="raise")
+    history: Mapped[list[OrderStatusChange]] = relationship(
+        lazy="raise", order_by="OrderStatusChange.id"
+    )
+    redemptions: Mapped[list[PromotionRedemption]] = relationship(
+        lazy="raise", order_by=PromotionRedemption.id, viewonly=True
+    )
+
+
+class OrderItem(TenantModel):
+    __tablename__ = "order_items"
+    __table_args__ = (
+        within_tenant("order_id", "orders", ondelete="CASCADE"),
+        Index("order_items_tenant_id_order_id_idx", "tenant_id", "order_id"),
+        CheckConstraint("quantity > 0", name="quantity"),
+        CheckConstraint(
+            "total_cents = unit_price_cents * quantity - discount_cents AND total_cents >= 0",
+            name="total",
+        ),
+    )
+
+    order_id: Mapped[UUID]
+    position: Mapped[int]
+    # No foreign key: the line keeps its own names and prices, whatever becomes of the product.
+    product_id: Mapped[UUID | None]
+    variant_id: Mapped[UUID | None]
+    name: Mapped[str]
+    variant_name: Mapped[str | None]
+    unit_price_cents: Mapped[int]
+    """Of one, modifiers included."""
+    quantity: Mapped[int]
+    discount_cents: Mapped[int] = mapped_column(server_default="0")
+    total_cents: Mapped[int]
+    modifiers: Mapped[list[dict[str, Any]]] = mapped_column(JSONB(), server_default=text("'[]'"))
+    """[{id, name, price_cents, quantity}]"""
+    note: Mapped[str | None]
+
+
+class Payment(TenantModel):
+    __tablename__ = "payments"
+    __table_args__ = (
+        within_tenant("order_id", "orders", ondelete="CASCADE"),
+        Index("payments_tenant_id_order_id_idx", "tenant_id", "order_id"),
+        CheckConstraint(one_of("method", PAYMENT_METHODS), name="method"),
+        CheckConstraint(one_of("status", PAYMENT_STATUSES), name="status"),
+        CheckConstraint("amount_cents >= 0", name="amount_cents"),
+    )
+
+    order_id: Mapped[UUID]
+    method: Mapped[str]
+    amount_cents: Mapped[int]
+    status: Mapped[str] = mapped_column(server_default="pending")
+    change_for_cents: Mapped[int | None]
+    """The note the customer pays cash with."""
+
+
+class Delivery(TenantModel):
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        within_tenant("order_id", "orders", ondelete="CASCADE"),
+        unique_within_tenant("order_id"),
+    )
+
+    order_id: Mapped[UUID]
+    postal_code: Mapped[str]
+    address: Mapped[Json]
+    distance_meters: Mapped[int | None]
+    fee_cents: Mapped[int]
+    minutes: Mapped[int]
+    """Promised time to the door, preparation included."""
+    rule_id: Mapped[UUID | None]
+
+
+class OrderStatusChange(TenantModel):
+    __tablename__ = "order_status_changes"
+    __table_args__ = (
+        within_tenant("order_id", "orders", ondelete="CASCADE"),
+        Index("order_status_changes_tenant_id_order_id_idx", "tenant_id", "order_id"),
+    )
+
+    order_id: Mapped[UUID]
+    before: Mapped[str | None]
+    after: Mapped[str]
+    actor_kind: Mapped[str]
+    actor_name: Mapped[str]
+    reason: Mapped[str | None]

@@ -1,0 +1,79 @@
+"""The states of an order and the one table of moves between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class OrderStatus(StrEnum):
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    PREPARING = "preparing"
+    READY = "ready"
+    OUT_FOR_DELIVERY = "out_for_delivery"
+    DELIVERED = "delivered"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+class FulfilmentType(StrEnum):
+    DELIVERY = "delivery"
+    PICKUP = "pickup"
+
+
+_S = OrderStatus
+_PATH_TO_READY = {
+    _S.PENDING: frozenset({_S.CONFIRMED, _S.REJECTED, _S.CANCELLED}),
+    _S.CONFIRMED: frozenset({_S.PREPARING, _S.CANCELLED}),
+    _S.PREPARING: frozenset({_S.READY, _S.CANCELLED}),
+}
+_FINAL: dict[OrderStatus, frozenset[OrderStatus]] = {
+    _S.DELIVERED: frozenset(),
+    _S.REJECTED: frozenset(),
+    _S.CANCELLED: frozenset(),
+}
+
+# Every move an order may make; whatever is not here is refused (spec "Orders after checkout").
+TRANSITIONS: Mapping[FulfilmentType, Mapping[OrderStatus, frozenset[OrderStatus]]] = (
+    MappingProxyType(
+        {
+            FulfilmentType.DELIVERY: MappingProxyType(
+                {
+                    **_PATH_TO_READY,
+                    _S.READY: frozenset({_S.OUT_FOR_DELIVERY, _S.CANCELLED}),
+                    _S.OUT_FOR_DELIVERY: frozenset({_S.DELIVERED, _S.CANCELLED}),
+                    **_FINAL,
+                }
+            ),
+            FulfilmentType.PICKUP: MappingProxyType(
+                {
+                    **_PATH_TO_READY,
+                    _S.READY: frozenset({_S.DELIVERED, _S.CANCELLED}),
+                    **_FINAL,
+                }
+            ),
+        }
+    )
+)
+
+
+def allowed(fulfilment: FulfilmentType, status: OrderStatus) -> frozenset[OrderStatus]:
+    """Return the states an order may move to from ``status``; empty when it is finished."""
+    return TRANSITIONS[fulfilment].get(status, frozenset())
+
+
+def may_move(fulfilment: FulfilmentType, status: OrderStatus, to: OrderStatus) -> bool:
+    """Say whether an order may move from ``status`` to ``to``; staying is no move."""
+    return to in allowed(fulfilment, status)
+
+
+def is_final(status: OrderStatus) -> bool:
+    """Say whether an order in ``status`` will never move again."""
+    return status in _FINAL
+
+
+def may_customer_cancel(status: OrderStatus) -> bool:
+    """Say whether the customer alone may cancel: only until the store has answered."""
+    return status is OrderStatus.PENDING

@@ -1,0 +1,91 @@
+"""Promotions (the *campanhas* of the seed) and the rows that say who redeemed them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, Uuid, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.ddl import one_of
+from app.core.model import TenantModel, within_tenant
+
+KINDS = ("percent", "fixed", "free_shipping", "buy_x_get_y", "first_order")
+SCOPES = ("all", "category", "product", "store")
+
+
+class Promotion(TenantModel):
+    __tablename__ = "promotions"
+    __table_args__ = (
+        Index(
+            "promotions_tenant_id_code_key",
+            "tenant_id",
+            "code",
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        CheckConstraint(one_of("kind", KINDS), name="kind"),
+        CheckConstraint(one_of("scope", SCOPES), name="scope"),
+        CheckConstraint("code = upper(code)", name="code_upper"),
+        CheckConstraint("value >= 0", name="value"),
+        CheckConstraint("used_count >= 0 AND used_count <= usage_limit", name="usage_limit"),
+        CheckConstraint("spent_cents >= 0 AND spent_cents <= budget_cents", name="budget"),
+    )
+
+    name: Mapped[str]
+    kind: Mapped[str]
+    value: Mapped[int]
+    """Basis points for percent and first_order (1000 = 10 %), cents for fixed."""
+    code: Mapped[str | None]
+    """Coupon code; None: applies by itself."""
+    scope: Mapped[str] = mapped_column(server_default="all")
+    target_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default=text("'{}'"))
+    buy_quantity: Mapped[int | None]
+    get_quantity: Mapped[int | None]
+    min_subtotal_cents: Mapped[int] = mapped_column(server_default="0")
+    max_discount_cents: Mapped[int | None]
+    starts_at: Mapped[datetime | None]
+    ends_at: Mapped[datetime | None]
+    weekdays: Mapped[list[int]] = mapped_column(ARRAY(BigInteger()), server_default=text("'{}'"))
+    """0=Monday; empty: every day. In the store's timezone, as the hours are."""
+    hour_from: Mapped[str | None]
+    hour_to: Mapped[str | None]
+    usage_limit: Mapped[int | None]
+    used_count: Mapped[int] = mapped_column(server_default="0")
+    per_customer_limit: Mapped[int | None]
+    budget_cents: Mapped[int | None]
+    spent_cents: Mapped[int] = mapped_column(server_default="0")
+    priority: Mapped[int] = mapped_column(server_default="0")
+    combinable: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    deleted_at: Mapped[datetime | None]
+
+
+class PromotionRedemption(TenantModel):
+    __tablename__ = "promotion_redemptions"
+    __table_args__ = (
+        within_tenant("promotion_id", "promotions"),
+        within_tenant("order_id", "orders", ondelete="CASCADE"),
+        within_tenant("contact_id", "contacts"),
+        Index("promotion_redemptions_tenant_id_order_id_idx", "tenant_id", "order_id"),
+        Index(
+            "promotion_redemptions_tenant_id_promotion_id_contact_id_idx",
+            "tenant_id",
+            "promotion_id",
+            "contact_id",
+        ),
+        CheckConstraint("amount_cents >= 0 AND shipping_cents >= 0", name="amounts"),
+    )
+
+    promotion_id: Mapped[UUID]
+    order_id: Mapped[UUID]
+    contact_id: Mapped[UUID]
+    name: Mapped[str]
+    code: Mapped[str | None]
+    amount_cents: Mapped[int]
+    """Taken off the items."""
+    shipping_cents: Mapped[int] = mapped_column(server_default="0")
+    """Taken off the freight."""
+    released_at: Mapped[datetime | None]
+    """Set when the order was cancelled and the use given back."""

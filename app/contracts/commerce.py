@@ -1,0 +1,70 @@
+"""What commerce tells the others (events) and answers for them (ports)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+from uuid import UUID
+
+from app.contracts.events import Event
+
+
+class OrderPlaced(Event):
+    name: ClassVar[str] = "commerce.order_placed"
+    resource: ClassVar[str] = "order"
+    topic: ClassVar[str | None] = "orders"
+    order_id: UUID
+    number: int
+    store_id: UUID
+    fulfilment: str
+    total_cents: int
+
+
+class OrderStatusChanged(Event):
+    name: ClassVar[str] = "commerce.order_status_changed"
+    resource: ClassVar[str] = "order"
+    topic: ClassVar[str | None] = "orders"
+    order_id: UUID
+    number: int
+    before: str
+    after: str
+    reason: str | None = None
+
+
+class CatalogChanged(Event):
+    name: ClassVar[str] = "commerce.catalog_changed"
+    resource: ClassVar[str] = "catalog"
+    topic: ClassVar[str | None] = "catalog"
+    kind: str
+    """What changed: product, category, modifier_group, store, promotion, stock."""
+    change: str
+    """created, updated, deleted."""
+    item_id: UUID
+    item_name: str
+
+    @property
+    def resource_id(self) -> UUID | None:
+        return self.item_id
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSummary:
+    id: UUID
+    number: int
+    status: str
+    fulfilment: str
+    total_cents: int
+    currency: str
+    store_name: str
+    customer_name: str
+    customer_phone: str
+    lines: tuple[str, ...]
+    """Human lines such as ``2 x Calabresa grande``."""
+
+
+class OrderLookup(Protocol):
+    """Answers about one order of the Work's tenant."""
+
+    async def summary(self, order_id: UUID) -> OrderSummary | None: ...
+
+    async def summary_by_number(self, number: int) -> OrderSummary | None: ...

@@ -1,0 +1,35 @@
+"""Messages that we owe somebody: the intent is a row before any vendor is called."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.ddl import one_of
+from app.core.model import TenantModel, unique_within_tenant
+
+STATES = ("pending", "sending", "sent", "failed", "unknown")
+
+
+class Notification(TenantModel):
+    __tablename__ = "notifications"
+    __table_args__ = (
+        # One message per fact and channel, however often its job is delivered.
+        unique_within_tenant("dedupe_key", "channel"),
+        CheckConstraint(one_of("state", STATES), name="state"),
+        CheckConstraint(one_of("channel", ("whatsapp", "telegram")), name="channel"),
+    )
+
+    channel: Mapped[str]
+    dedupe_key: Mapped[str]
+    order_id: Mapped[UUID | None]
+    recipient: Mapped[str]
+    body: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default="pending")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    provider_message_id: Mapped[str | None]
+    error: Mapped[str | None]
+    sent_at: Mapped[datetime | None]

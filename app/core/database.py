@@ -1,0 +1,177 @@
+"""Two engines on one URL, and the rule that every transaction declares whose data it may see.
+
+The tenant engine's connections start as role ``app_tenant`` (a server setting at connect), so
+plans are cached per role, and a transaction declares only its tenant. That declaration rides in
+the same protocol message as BEGIN: no round trip of its own (spec/kernel-facts A.4 measured a
+separate one at 24 % of the requests per second). A scope is used up by the BEGIN that carries
+it: a transaction begun behind the Session's back has none and sees no rows.
+
+PgBouncer in transaction mode must be told to pass ``role`` at start-up, or give the tenant
+engine a user of its own whose default role is ``app_tenant``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import Session, SessionTransaction
+
+from app.core.ddl import TENANT_ROLE
+
+if TYPE_CHECKING:  # the stubs are generic, the class itself is not
+    RawConnection = asyncpg.Connection[asyncpg.Record]
+else:
+    RawConnection = asyncpg.Connection
+
+
+class ScopedConnection(RawConnection):
+    """A driver connection whose next BEGIN also declares the tenant, in one message."""
+
+    _next_scope: str = ""
+
+    def declare(self, tenant_id: UUID | None) -> None:
+        """Set whose rows the next transaction sees; None: nobody's."""
+        # str(UUID) is hexadecimal and dashes only, so it is safe inside the literal below.
+        self._next_scope = "" if tenant_id is None else str(tenant_id)
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:
+        if not args and query.startswith("BEGIN"):
+            scope, self._next_scope = self._next_scope, ""
+            query = f"{query.rstrip(';')}; SET LOCAL app.tenant_id = '{scope}';"
+        return await super().execute(query, *args, timeout=timeout)
+
+
+def _server_settings(tenant: bool) -> dict[str, str]:
+    found = {
+        "application_name": "largo-tenant" if tenant else "largo-system",
+        "jit": "off",
+        "lock_timeout": "2000",
+        "statement_timeout": "30000",
+        "idle_in_transaction_session_timeout": "60000",
+    }
+    if tenant:
+        found["role"] = TENANT_ROLE
+    return found
+
+
+class Database:
+    """The connections of one process; ``tenant_session`` and ``system_session`` open Sessions."""
+
+    def __init__(self, url: str, *, pool_size: int = 12, system_pool_size: int = 5) -> None:
+        self.url = make_url(url)
+        self.tenant_engine = self._engine(pool_size, tenant=True)
+        self.system_engine = self._engine(system_pool_size, tenant=False)
+        self._tenant_sessions = async_sessionmaker(self.tenant_engine, expire_on_commit=False)
+        self._system_sessions = async_sessionmaker(self.system_engine, expire_on_commit=False)
+
+    def _engine(self, size: int, *, tenant: bool) -> AsyncEngine:
+        # pool_recycle instead of pool_pre_ping: the ping costs 43 % of a short request.
+        return create_async_engine(
+            self.url,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_recycle=1800,
+            pool_use_lifo=True,
+            connect_args={
+                "connection_class": ScopedConnection,
+                "server_settings": _server_settings(tenant),
+            },
+        )
+
+    def tenant_session(self, tenant_id: UUID) -> AsyncSession:
+        """A Session that sees this tenant's rows and no others."""
+        return self._tenant_sessions(info={"tenant_id": tenant_id})
+
+    def system_session(self) -> AsyncSession:
+        """A Session of the owner: system tables and work across tenants; kernel code only."""
+        return self._system_sessions(info={"tenant_id": None})
+
+    @asynccontextmanager
+    async def system_driver(self) -> AsyncIterator[RawConnection]:
+        """A driver connection of the owner without a transaction: one statement, one trip."""
+        async with self.system_engine.connect() as connection:
+            fairy = await connection.get_raw_connection()
+            driver: RawConnection = fairy.driver_connection  # type: ignore[assignment]
+            yield driver
+
+    async def close(self) -> None:
+        """Close every connection of both pools."""
+        await self.tenant_engine.dispose()
+        await self.system_engine.dispose()
+
+
+@event.listens_for(Session, "after_begin")
+def _declare_scope(
+    session: Session, transaction: SessionTransaction, connection: Connection
+) -> None:
+    if transaction.nested or "tenant_id" not in session.info:
+        return
+    driver: ScopedConnection = connection.connection.driver_connection  # type: ignore[assignment]
+    driver.declare(session.info["tenant_id"])
+
+
+async def raw(session: AsyncSession) -> RawConnection:
+    """The driver connection of the Session's own open transaction.
+
+    Begins the transaction when nothing has run yet: SQLAlchemy defers BEGIN to its first
+    statement, and a statement sent before it would commit by itself (DESIGN §9, rule 1).
+    """
+    return await begun(await session.connection())
+
+
+async def begun(connection: AsyncConnection) -> RawConnection:
+    """The driver connection under ``connection``, inside its transaction."""
+    fairy = await connection.get_raw_connection()
+    adapted: Any = fairy.dbapi_connection
+    if adapted._transaction is None:
+        await adapted._start_transaction()
+    driver: RawConnection = fairy.driver_connection  # type: ignore[assignment]
+    return driver
+
+
+class UnsafeDatabase(RuntimeError):
+    """The login could bypass or cannot use row level security: the start stops."""
+
+
+async def verify_isolation(database: Database) -> None:
+    """Refuse to serve with a login that does not own the tables or may not become the role.
+
+    Raises UnsafeDatabase with a sentence that says what to do.
+    """
+    async with database.system_engine.connect() as connection:
+        driver = await begun(connection)
+        exists = await driver.fetchval("SELECT to_regclass('public.tenants') IS NOT NULL")
+        if not exists:
+            raise UnsafeDatabase("The schema is missing: run `alembic upgrade head` first.")
+        if not await driver.fetchval(
+            "SELECT pg_has_role(current_user, c.relowner, 'USAGE') FROM pg_class c "
+            "WHERE c.oid = 'public.tenants'::regclass"
+        ):
+            raise UnsafeDatabase("DATABASE_URL must log in as the owner of the tables.")
+        open_tables = await driver.fetch(
+            "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+            "WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' "
+            "AND a.attname = 'tenant_id' AND a.attnotnull AND NOT c.relrowsecurity"
+        )
+        if open_tables:
+            names = ", ".join(r["relname"] for r in open_tables)
+            raise UnsafeDatabase(f"Row level security is off on: {names}. Run the migrations.")
+    async with database.tenant_engine.connect() as connection:
+        driver = await begun(connection)
+        role = await driver.fetchval("SELECT current_user")
+        if role != TENANT_ROLE:
+            raise UnsafeDatabase(f"The login may not SET ROLE {TENANT_ROLE}: grant it.")

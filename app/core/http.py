@@ -1,0 +1,172 @@
+"""One HTTP client for the process, and one honest reading of how a call to a vendor ended.
+
+A call ends in one of four ways, and the difference decides whether repeating it is safe:
+accepted, refused, to be tried later, or unknown (bytes may have left, no usable answer came).
+No failure raised here carries the URL, headers or body: some vendors put the token in the path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import httpx
+
+from app.core.clock import now
+
+TIMEOUT = httpx.Timeout(connect=3, read=10, write=5, pool=1)
+LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=20)
+# The whole call: a server that drips bytes never trips the read timeout, which is per read.
+DEADLINE_S = 20.0
+_LONGEST_WAIT_S = 7 * 24 * 3600.0
+
+
+class CallNotSent(Exception):
+    """No byte of the request left this process; repeating the call is safe."""
+
+
+class CallUnanswered(Exception):
+    """Bytes may have arrived and no usable answer came: the vendor may or may not have acted."""
+
+
+class Verdict(StrEnum):
+    """What an HTTP status says when the body does not say better."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    RETRY_LATER = "retry-later"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A vendor's answer: ``body`` is None when it was not JSON."""
+
+    status: int
+    body: Any
+    retry_after_s: float | None = None
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """The process's TLS context: loading the certificate bundle costs 20 ms, once."""
+    return httpx.create_ssl_context()
+
+
+def user_agent() -> str:
+    try:
+        return f"largo/{version('largo')}"
+    except PackageNotFoundError:  # running from a checkout that was not installed
+        return "largo/dev"
+
+
+def new_http_client(timeout: httpx.Timeout = TIMEOUT) -> httpx.AsyncClient:
+    """Make the client that the whole process shares; the caller closes it.
+
+    Redirects are never followed and the environment's proxies and ``.netrc`` are not read:
+    credentials go to the configured host and to nobody else.
+    """
+    logging.getLogger("httpx").addFilter(_without_request_lines)
+    return httpx.AsyncClient(
+        verify=tls_context(),
+        timeout=timeout,
+        limits=LIMITS,
+        headers={"user-agent": user_agent()},
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+def _without_request_lines(record: logging.LogRecord) -> bool:
+    # httpx logs every URL at INFO, and Telegram's URL is the token.
+    return record.levelno >= logging.WARNING
+
+
+async def post_json(
+    http: httpx.AsyncClient,
+    url: str,
+    *,
+    payload: Mapping[str, Any],
+    headers: Mapping[str, str] | None = None,
+    deadline_s: float = DEADLINE_S,
+) -> Answer:
+    """POST ``payload`` as JSON and read the answer, whatever its status.
+
+    Raises :class:`CallNotSent` or :class:`CallUnanswered`, never an httpx exception: those keep
+    the request, and with it the credentials, for anybody who prints them.
+    """
+    failure: CallNotSent | CallUnanswered
+    try:
+        async with asyncio.timeout(deadline_s):
+            return _read(await http.post(url, json=payload, headers=headers))
+    except TimeoutError:
+        failure = CallUnanswered("deadline")
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        failure = classify_failure(error)
+    # Raised out here so that the httpx exception is not even its context.
+    raise failure
+
+
+def classify_failure(error: Exception) -> CallNotSent | CallUnanswered:
+    """Tell a call that never left from one whose fate is unknown.
+
+    A failed write counts as unknown: part of the request, or all of it, may have arrived.
+    """
+    never_left = (
+        httpx.ConnectError,
+        httpx.ConnectTimeout,
+        httpx.PoolTimeout,
+        httpx.ProxyError,
+        httpx.UnsupportedProtocol,
+        httpx.LocalProtocolError,
+        httpx.InvalidURL,
+        UnicodeError,
+    )
+    name = type(error).__name__
+    return CallNotSent(name) if isinstance(error, never_left) else CallUnanswered(name)
+
+
+def verdict_of(status: int) -> Verdict:
+    """Read an HTTP status alone; a body with the vendor's own code is the better witness.
+
+    5xx is unknown, not "try again": a gateway in between may fail after the vendor has acted.
+    """
+    if 200 <= status < 300:
+        return Verdict.ACCEPTED
+    if status in {425, 429}:
+        return Verdict.RETRY_LATER
+    if status == 408 or status >= 500:
+        return Verdict.UNKNOWN
+    return Verdict.REFUSED
+
+
+def _read(response: httpx.Response) -> Answer:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    return Answer(response.status_code, body, retry_after(response.headers.get("retry-after")))
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds to wait from a ``Retry-After`` header (RFC 9110 10.2.3: seconds or a date)."""
+    if not value:
+        return None
+    if value.strip().isdecimal():
+        return min(float(value), _LONGEST_WAIT_S)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max((moment - now()).total_seconds(), 0.0), _LONGEST_WAIT_S)

@@ -1,0 +1,201 @@
+"""Every setting of the product, read once from the environment; a bad one stops the start.
+
+``python -m app.core.settings`` prints the effective configuration with its secrets masked.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_HOW = "generate one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+
+Ring = Annotated[tuple[SecretStr, ...], NoDecode]
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class Runtime(BaseModel):
+    environment: Literal["development", "production", "test"] = Field(
+        "production", description="development relaxes cookies and hosts for localhost."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe level that is written."
+    )
+    worker_in_process: bool = Field(
+        True, description="Run jobs inside the web process; false when app.worker runs alone."
+    )
+    worker_concurrency: int = Field(
+        10, ge=2, le=200, description="Jobs that one worker runs at the same time."
+    )
+
+
+class Storage(BaseModel):
+    database_url: str = Field(
+        "postgresql://largo@127.0.0.1:5432/largo",
+        description="Postgres >= 17.6; the login owns the tables and may SET ROLE app_tenant.",
+    )
+    database_pool_size: int = Field(
+        12, ge=2, le=100, description="Connections of the tenant pool of each process."
+    )
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0", description="Redis or Valkey: limits and doorbells."
+    )
+    storage_backend: Literal["local"] = Field("local", description="Where uploaded files live.")
+    media_root: Path = Field(
+        Path("media"), description="Directory of uploaded files when storage is local."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _asyncpg(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"postgresql", "postgres", "postgresql+asyncpg"}:
+            raise ValueError("must be a postgresql:// URL")
+        return urlunsplit(parts._replace(scheme="postgresql+asyncpg"))
+
+
+class Secrets(BaseModel):
+    auth_secrets: Ring = Field(
+        (), description="Comma-separated key ring of access tokens: first signs, all verify."
+    )
+    auth_algorithm: Literal["HS256", "HS384", "HS512"] = Field(
+        "HS256", description="Signature of access tokens."
+    )
+    order_tracking_secret: Ring = Field(
+        (), description="Key ring that signs freight quotes and tracking links."
+    )
+    encryption_keys: Ring = Field(
+        (),
+        description="Comma-separated kid:base64(32 bytes); first encrypts, all decrypt.",
+    )
+
+    @field_validator("auth_secrets", "order_tracking_secret", "encryption_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _strong(self) -> Secrets:
+        for name in ("auth_secrets", "order_tracking_secret"):
+            ring: tuple[SecretStr, ...] = getattr(self, name)
+            if not ring or any(len(key.get_secret_value()) < 32 for key in ring):
+                raise ValueError(f"{name.upper()} needs secrets of at least 32 characters; {_HOW}")
+        if not self.encryption_keys:
+            raise ValueError("ENCRYPTION_KEYS needs at least one kid:base64key of 32 bytes")
+        for entry in self.encryption_keys:
+            self.key_pair(entry)
+        return self
+
+    @staticmethod
+    def key_pair(entry: SecretStr) -> tuple[str, bytes]:
+        """Split ``kid:base64`` into its id and its 32 bytes; ValueError when malformed."""
+        kid, _, encoded = entry.get_secret_value().partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if not kid or len(key) != 32:
+            raise ValueError("ENCRYPTION_KEYS entries are kid:base64 of exactly 32 bytes")
+        return kid, key
+
+
+class Sessions(BaseModel):
+    access_token_expire_minutes: int = Field(
+        15, ge=1, le=120, description="Life of an access token."
+    )
+    admin_session_expire_minutes: int = Field(
+        720, ge=5, description="A session ends after this long without use."
+    )
+    session_absolute_days: int = Field(
+        30, ge=1, description="A session ends after this long whatever its use."
+    )
+    max_active_sessions: int = Field(
+        10, ge=1, description="Sessions per user; a new one cuts the oldest."
+    )
+    login_attempts_per_minute: int = Field(
+        6, ge=1, description="Password attempts per account and address."
+    )
+
+
+class Web(BaseModel):
+    cors_allowed_origins: Names = Field(
+        (), description="Comma-separated origins of browser frontends; * is refused in production."
+    )
+    trusted_hosts: Names = Field(
+        (), description="Comma-separated host names served; *.example.com allowed; empty: all."
+    )
+    trusted_proxy_count: int = Field(
+        0, ge=0, le=5, description="Proxies in front that append to X-Forwarded-For."
+    )
+    base_domain: str = Field(
+        "", description="loja.<base_domain> resolves to the tenant with slug loja; empty: off."
+    )
+    legacy_tenant: str = Field(
+        "", description="Slug of the tenant served when a request names none; empty: none."
+    )
+    rate_limit_anonymous: int = Field(
+        100,
+        ge=1,
+        description="Requests per 15 minutes of one address without a session, on writes.",
+    )
+    rate_limit_reads_per_minute: int = Field(
+        6000, ge=1, description="Public reads per minute of one address."
+    )
+
+    @field_validator("cors_allowed_origins", "trusted_hosts", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
+
+
+class Providers(BaseModel):
+    whatsapp_graph_base_url: str = Field(
+        "https://graph.facebook.com", description="WhatsApp Cloud API; the sandbox in development."
+    )
+    whatsapp_graph_version: str = Field("v23.0", description="Version of the Cloud API.")
+    telegram_api_base_url: str = Field(
+        "https://api.telegram.org", description="Telegram Bot API; the sandbox in development."
+    )
+
+
+class Settings(Runtime, Storage, Secrets, Sessions, Web, Providers, BaseSettings):
+    model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)
+
+    @model_validator(mode="after")
+    def _safe_in_production(self) -> Settings:
+        if self.environment == "production" and "*" in self.cors_allowed_origins:
+            raise ValueError("CORS_ALLOWED_ORIGINS=* would open every tenant: list the origins")
+        return self
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process.
+
+    Raises SystemExit with one sentence per wrong value: the start stops, saying what to do.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(map(str, e['loc'])).upper() or 'SETTINGS'}: {e['msg']}"
+            for e in error.errors(include_input=False, include_url=False)
+        ]
+        sys.exit("Largo cannot start, its configuration is wrong:\n" + "\n".join(lines))
+
+
+if __name__ == "__main__":
+    for key, item in settings().model_dump().items():
+        sys.stdout.write(f"{key.upper()}={item}\n")

@@ -1,0 +1,150 @@
+"""What exists to be allowed, who has it by role, and the gate that every route carries."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from fastapi import Depends, Request
+
+from app.core.problems import Forbidden
+from app.kernel.identity import Identity, current_identity
+from app.kernel.tenancy import TenantRequired
+
+MODULES: dict[str, frozenset[str]] = {
+    "commerce": frozenset(
+        {
+            "orders:read",
+            "orders:update",
+            "orders:cancel",
+            "catalog:read",
+            "catalog:write",
+            "stores:read",
+            "stores:write",
+            "shipping:read",
+            "shipping:write",
+            "promotions:read",
+            "promotions:write",
+            "inventory:read",
+            "inventory:write",
+            "customers:read",
+            "customers:write",
+        }
+    ),
+    "conversations": frozenset({"messages:read"}),
+    "platform": frozenset(
+        {
+            "users:read",
+            "users:write",
+            "groups:read",
+            "groups:write",
+            "audit:read",
+            "files:write",
+            "connections:read",
+            "connections:write",
+            "jobs:read",
+        }
+    ),
+}
+"""The one catalogue: plans switch modules on, groups grant ``module.action``."""
+
+ALWAYS_ON = frozenset({"platform"})
+"""Modules that no plan takes away: without them nobody could manage users or pay."""
+
+_ALL = frozenset(f"{m}.{a}" for m, actions in MODULES.items() for a in actions)
+_READ = frozenset(g for g in _ALL if g.endswith(":read"))
+_COMMERCE = frozenset(g for g in _ALL if g.startswith("commerce."))
+
+ROLE_GRANTS: dict[str, frozenset[str]] = {
+    "owner": _ALL,
+    "admin": _ALL,
+    "manager": _COMMERCE | _READ | {"platform.files:write"},
+    "agent": frozenset(
+        {
+            "commerce.orders:read",
+            "commerce.orders:update",
+            "commerce.catalog:read",
+            "commerce.stores:read",
+            "commerce.customers:read",
+            "conversations.messages:read",
+        }
+    ),
+    "viewer": frozenset(g for g in _READ if g.startswith(("commerce.", "conversations."))),
+}
+
+
+class ModuleNotEnabled(Forbidden):
+    code = "module-not-enabled"
+    title = "The tenant's plan does not include this module."
+
+
+class ActionNotAllowed(Forbidden):
+    code = "action-not-allowed"
+    title = "Neither your role nor your groups grant this action: ask an administrator."
+
+
+class SystemAdminOnly(Forbidden):
+    code = "system-admin-only"
+    title = "Only the owner of the platform may do this."
+
+
+@lru_cache(maxsize=4096)
+def effective_grants(role: str, group_grants: frozenset[str]) -> frozenset[str]:
+    """What a user may do: the role's grants and those of the groups, as ``module.action``."""
+    return ROLE_GRANTS.get(role, frozenset()) | (group_grants & _ALL)
+
+
+def require_module(module: str, action: str) -> Any:
+    """Gate: a member of the tenant whose plan has ``module`` and who is granted ``action``."""
+    if action not in MODULES[module]:
+        raise LookupError(f"{module}.{action} is not in access.MODULES")
+    grant = f"{module}.{action}"
+
+    async def check(request: Request) -> None:
+        identity: Identity = await current_identity(request)
+        if module not in ALWAYS_ON and module not in request.scope["meta"].tenant.modules:
+            raise ModuleNotEnabled(module=module)
+        if grant not in effective_grants(identity.role, identity.group_grants):
+            raise ActionNotAllowed(module=module, action=action)
+
+    return _gate(check, module=module, action=action)
+
+
+def tenant_member() -> Any:
+    """Gate: any logged-in member of the tenant."""
+
+    async def check(request: Request) -> None:
+        await current_identity(request)
+
+    return _gate(check, kind="member")
+
+
+def system_admin() -> Any:
+    """Gate: the owner of the super-admin tenant."""
+
+    async def check(request: Request) -> None:
+        identity = await current_identity(request)
+        if identity.role != "owner" or not request.scope["meta"].tenant.is_super_admin:
+            raise SystemAdminOnly()
+
+    return _gate(check, kind="system")
+
+
+def public(module: str | None = None) -> Any:
+    """Gate: everybody; with ``module``, of a tenant whose plan has it."""
+
+    async def check(request: Request) -> None:
+        if module is None:
+            return
+        tenant = request.scope["meta"].tenant
+        if tenant is None:
+            raise TenantRequired()
+        if module not in tenant.modules:
+            raise ModuleNotEnabled(module=module)
+
+    return _gate(check, kind="public", module=module)
+
+
+def _gate(check: Any, **facts: Any) -> Any:
+    check.gate = facts
+    return Depends(check)

@@ -1,0 +1,27 @@
+"""The audit trail: who did what to which thing; append-only, in the transaction of the change."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import Index
+from sqlalchemy.orm import Mapped
+
+from app.core.model import Json, TenantModel
+
+
+class AuditEntry(TenantModel):
+    __tablename__ = "audit_entries"
+    __table_args__ = (Index("audit_entries_tenant_id_resource_id_idx", "tenant_id", "resource_id"),)
+
+    actor_kind: Mapped[str]
+    actor_id: Mapped[UUID | None]
+    actor_name: Mapped[str]
+    action: Mapped[str]
+    resource: Mapped[str]
+    resource_id: Mapped[UUID | None]
+    facts: Mapped[Json]
+    """What the event said; ``before`` and ``after`` for a change of fields. Never secrets."""
+    request_id: Mapped[str | None]
+    ip: Mapped[str | None]
+    user_agent: Mapped[str | None]

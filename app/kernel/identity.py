@@ -1,0 +1,182 @@
+"""Who is asking: token to live session to member, checked on every request, cached one second.
+
+The cache makes a hot session cost no query; its one-second life is the bound within which a
+revoked session is refused by every process, doorbell or not (spec/platform §7).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import Request
+
+from app.core.database import Database
+from app.core.problems import Forbidden, Unauthenticated
+from app.core.redis import Bus
+from app.core.tokens import Claims, TokenInvalid, Tokens
+
+COOKIE = "admin_token"
+TOPIC = "sessions"
+_CACHED_S = 1.0
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class SessionEnded(Unauthenticated):
+    code = "session-ended"
+    title = "This session was ended or expired: log in again."
+
+
+class TenantMismatch(Forbidden):
+    code = "tenant-mismatch"
+    title = "Your session belongs to another tenant than the one this request names."
+
+
+class CrossSiteRequest(Forbidden):
+    code = "cross-site-request"
+    title = "A cookie session changes things only from its own site: send the token as Bearer."
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    user_id: UUID
+    tenant_id: UUID
+    session_id: UUID
+    email: str
+    name: str
+    role: str
+    group_grants: frozenset[str]
+
+
+class SessionKey(Protocol):
+    """What names a session: valid claims, or an identity found before."""
+
+    @property
+    def user_id(self) -> UUID: ...
+    @property
+    def tenant_id(self) -> UUID: ...
+    @property
+    def session_id(self) -> UUID: ...
+
+
+# One look-up answers: is the session alive, is the user active, what do groups grant.
+_FIND = """
+SELECT u.id AS user_id, u.email, u.name, u.role, s.last_seen_at,
+  (SELECT coalesce(array_agg(DISTINCT x), '{}') FROM group_members m
+     JOIN groups g ON g.tenant_id = m.tenant_id AND g.id = m.group_id, unnest(g.grants) AS x
+    WHERE m.tenant_id = u.tenant_id AND m.user_id = u.id) AS grants
+FROM user_sessions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+WHERE s.tenant_id = $1 AND s.id = $2 AND s.user_id = $3 AND s.revoked_at IS NULL
+  AND s.expires_at > now() AND s.last_seen_at > now() - make_interval(mins => $4)
+  AND u.is_active
+"""
+_TOUCH = """
+UPDATE user_sessions SET last_seen_at = now()
+WHERE tenant_id = $1 AND id = $2 AND last_seen_at < now() - interval '60 seconds'
+"""
+
+
+class Sessions:
+    """Live sessions, as this process knows them."""
+
+    def __init__(self, database: Database, bus: Bus, idle_minutes: int) -> None:
+        self._database, self._idle = database, idle_minutes
+        self._cache: dict[UUID, tuple[float, Identity]] = {}
+        self._touched: dict[UUID, float] = {}
+        bus.listen(TOPIC, lambda key: self._cache.clear())
+
+    async def identity(self, claims: SessionKey) -> Identity:
+        """The member behind a live session. Raises SessionEnded."""
+        at = time.monotonic()
+        hit = self._cache.get(claims.session_id)
+        if hit is not None and hit[0] > at:
+            return hit[1]
+        async with self._database.system_driver() as driver:
+            row = await driver.fetchrow(
+                _FIND, claims.tenant_id, claims.session_id, claims.user_id, self._idle
+            )
+            if row is None:
+                raise SessionEnded()
+            if self._touched.get(claims.session_id, 0.0) < at - 60:
+                self._touched[claims.session_id] = at
+                await driver.execute(_TOUCH, claims.tenant_id, claims.session_id)
+        identity = Identity(
+            row["user_id"],
+            claims.tenant_id,
+            claims.session_id,
+            row["email"],
+            row["name"],
+            row["role"],
+            frozenset(row["grants"]),
+        )
+        if len(self._cache) > 10_000:
+            self._cache.clear()
+            self._touched.clear()
+        self._cache[claims.session_id] = (at + _CACHED_S, identity)
+        return identity
+
+
+def token_from(meta: Any) -> tuple[str, bool] | None:
+    """The access token a request carries, and whether it came as a cookie."""
+    header = meta.header(b"authorization")
+    if header is not None and header[:7].lower() == "bearer ":
+        return header[7:].strip(), False
+    cookies = meta.header(b"cookie")
+    if cookies is not None and COOKIE in cookies:
+        for part in cookies.split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == COOKIE and value:
+                return value, True
+    return None
+
+
+def claims_from(tokens: Tokens, meta: Any) -> Claims | None:
+    """Valid claims of the request's token; None without one. Raises TokenInvalid."""
+    found = token_from(meta)
+    return tokens.verify(found[0]) if found is not None else None
+
+
+async def current_identity(request: Request) -> Identity:
+    """The member who asks; every gate but ``public`` calls it.
+
+    Raises Unauthenticated, SessionEnded, TenantMismatch, CrossSiteRequest.
+    """
+    meta = request.scope["meta"]
+    if meta.identity is not None:
+        found: Identity = meta.identity
+        return found
+    carried = token_from(meta)
+    if carried is None:
+        raise Unauthenticated()
+    runtime = request.app.state.runtime
+    try:
+        claims = runtime.tokens.verify(carried[0])
+    except TokenInvalid as error:
+        raise SessionEnded() from error
+    if carried[1] and request.method not in _SAFE:
+        refuse_cross_site(meta, runtime.settings.cors_allowed_origins)
+    if meta.tenant is None or meta.tenant.id != claims.tenant_id:
+        raise TenantMismatch()
+    meta.identity = await request.app.state.sessions.identity(claims)
+    identity: Identity = meta.identity
+    return identity
+
+
+def refuse_cross_site(meta: Any, allowed_origins: tuple[str, ...]) -> None:
+    """Cookie sessions change things from their own site only (ASVS 3.5.1).
+
+    Fetch metadata first, the Origin header for browsers without it. Raises CrossSiteRequest.
+    """
+    origin = (meta.header(b"origin") or "").lower()
+    if origin and origin in allowed_origins:
+        return
+    site = meta.header(b"sec-fetch-site")
+    if site is not None:
+        if site in ("same-origin", "none"):
+            return
+        raise CrossSiteRequest()
+    if origin and urlsplit(origin).netloc != (meta.header(b"host") or "").lower():
+        raise CrossSiteRequest()

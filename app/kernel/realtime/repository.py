@@ -1,0 +1,35 @@
+"""Reading the tenant's event stream by cursor."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select
+
+from app.core.repository import Repository
+from app.kernel.realtime.models import StreamEvent
+
+
+class StreamRow(NamedTuple):
+    seq: int
+    topic: str
+    type: str
+    data: dict[str, Any]
+
+
+class StreamRepository(Repository[StreamEvent]):
+    model = StreamEvent
+
+    async def head(self) -> int:
+        """The newest number; 0 when there is none."""
+        return await self.session.scalar(select(func.max(StreamEvent.seq))) or 0
+
+    async def after(self, cursor: int, limit: int) -> list[StreamRow]:
+        """Events after ``cursor``, oldest first."""
+        rows = await self.session.execute(
+            select(StreamEvent.seq, StreamEvent.topic, StreamEvent.type, StreamEvent.data)
+            .where(StreamEvent.seq > cursor)
+            .order_by(StreamEvent.seq)
+            .limit(limit)
+        )
+        return [StreamRow(*row) for row in rows]

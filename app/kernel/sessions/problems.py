@@ -1,0 +1,20 @@
+"""What can go wrong when logging in."""
+
+from __future__ import annotations
+
+from app.core.problems import NotFound, TooMany, Unauthenticated
+
+
+class WrongCredentials(Unauthenticated):
+    code = "wrong-credentials"
+    title = "E-mail or password is wrong."
+
+
+class TooManyLogins(TooMany):
+    code = "too-many-logins"
+    title = "Too many attempts: wait for the seconds in Retry-After, then try again."
+
+
+class SessionNotFound(NotFound):
+    code = "session-not-found"
+    title = "There is no such session of yours."

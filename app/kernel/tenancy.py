@@ -1,0 +1,134 @@
+"""Which tenant a request is for: the context, and the directory that finds it without a query."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from uuid import UUID
+
+import orjson
+
+from app.core.database import Database
+from app.core.problems import Forbidden, NotFound, Problem
+from app.core.redis import Bus
+
+TOPIC = "tenants"
+_TTL_S = 30.0
+_TTL_BLIND_S = 1.0
+"""How long an answer is believed while no doorbell can be heard."""
+
+
+class UnknownTenant(NotFound):
+    code = "unknown-tenant"
+    title = "There is no such tenant: check X-Tenant-Id, X-Tenant or the host name."
+
+
+class TenantRequired(Problem):
+    status = HTTPStatus.BAD_REQUEST
+    code = "tenant-required"
+    title = "Say which tenant: send X-Tenant (slug) or X-Tenant-Id, or use the tenant's host."
+
+
+class TenantSuspended(Forbidden):
+    code = "tenant-suspended"
+    title = "This tenant is suspended: its owner can settle that in billing."
+
+
+@dataclass(frozen=True, slots=True)
+class TenantContext:
+    id: UUID
+    slug: str
+    name: str
+    status: str
+    subscription_status: str
+    modules: frozenset[str]
+    """Empty unless the subscription is active or trialing."""
+    limits: dict[str, int]
+    timezone: str
+    currency: str
+    locale: str
+    is_super_admin: bool = False
+
+
+_SELECT = """
+SELECT t.id, t.slug, t.name, t.status, t.subscription_status, t.modules, t.limits::text AS limits,
+       t.timezone, t.currency, t.locale, t.is_super_admin
+FROM tenants t
+"""
+_BY = {
+    "id": _SELECT + " WHERE t.id = $1",
+    "slug": _SELECT + " WHERE t.slug = $1",
+    "host": _SELECT + " WHERE $1 = ANY (t.hosts)",
+}
+
+
+class TenantDirectory:
+    """Tenants by id, slug or host; cached here, forgotten everywhere when one changes."""
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self._database, self._bus = database, bus
+        self._cache: dict[tuple[str, str], tuple[float, TenantContext | None]] = {}
+        bus.listen(TOPIC, self._forget)
+
+    def cached(self, kind: str, key: str) -> TenantContext | None:
+        """The tenant if it is known here and now; no query, no await."""
+        hit = self._cache.get((kind, key))
+        return hit[1] if hit is not None and hit[0] > time.monotonic() else None
+
+    async def find(self, kind: str, key: str) -> TenantContext | None:
+        """The tenant by ``kind`` id, slug or host; None when there is none."""
+        at = time.monotonic()
+        hit = self._cache.get((kind, key))
+        if hit is not None and hit[0] > at:
+            return hit[1]
+        context = await self._load(kind, key)
+        if len(self._cache) > 20_000:
+            self._cache.clear()
+        ttl = _TTL_S if self._bus.connected else _TTL_BLIND_S
+        if context is None:
+            ttl = min(ttl, 5.0)
+        self._cache[kind, key] = (at + ttl, context)
+        return context
+
+    async def by_id(self, tenant_id: UUID) -> TenantContext:
+        """The tenant of a job or a token. Raises UnknownTenant."""
+        context = await self.find("id", str(tenant_id))
+        if context is None:
+            raise UnknownTenant()
+        return context
+
+    async def _load(self, kind: str, key: str) -> TenantContext | None:
+        value: object = key
+        if kind == "id":
+            try:
+                value = UUID(key)
+            except ValueError:
+                return None
+        async with self._database.system_driver() as driver:
+            row = await driver.fetchrow(_BY[kind], value)
+        if row is None:
+            return None
+        live = row["subscription_status"] in ("active", "trialing")
+        return TenantContext(
+            id=row["id"],
+            slug=row["slug"],
+            name=row["name"],
+            status=row["status"],
+            subscription_status=row["subscription_status"],
+            modules=frozenset(_strings(row["modules"])) if live else frozenset(),
+            limits=orjson.loads(row["limits"]),
+            timezone=row["timezone"],
+            currency=row["currency"],
+            locale=row["locale"],
+            is_super_admin=row["is_super_admin"],
+        )
+
+    def _forget(self, key: str) -> None:
+        # One tenant is cached under several keys, and changes are rare: forget all.
+        self._cache.clear()
+
+
+def _strings(values: Iterable[object]) -> Iterable[str]:
+    return (str(v) for v in values)

@@ -1,0 +1,32 @@
+"""The tenants table: a system table that tenants themselves cannot read."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.model import Json, Model
+
+
+class Tenant(Model):
+    __tablename__ = "tenants"
+    __table_args__ = (
+        CheckConstraint("status IN ('active', 'suspended')", name="status"),
+        CheckConstraint(
+            "subscription_status IN ('trialing','active','past_due','canceled','unpaid')",
+            name="subscription_status",
+        ),
+        CheckConstraint("slug ~ '^[a-z0-9](-?[a-z0-9])*$'", name="slug"),
+    )
+
+    slug: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="active")
+    subscription_status: Mapped[str] = mapped_column(server_default="trialing")
+    modules: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    limits: Mapped[Json] = mapped_column(server_default=text("'{}'"))
+    hosts: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    timezone: Mapped[str] = mapped_column(server_default="America/Sao_Paulo")
+    currency: Mapped[str] = mapped_column(server_default="BRL")
+    locale: Mapped[str] = mapped_column(server_default="pt-BR")
+    is_super_admin: Mapped[bool] = mapped_column(server_default=text("false"))

@@ -1,0 +1,167 @@
+"""The application: middleware, routers, problem handlers, lifespan; nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app import wiring
+from app.core import logging as logs
+from app.core import problems
+from app.core.database import verify_isolation
+from app.core.settings import Settings, settings
+from app.kernel.identity import Sessions
+from app.kernel.jobs.service import Worker
+from app.kernel.middleware import wrap
+from app.kernel.realtime.service import Streams
+from app.kernel.work import Runtime
+from app.worker import build_runtime, close_runtime
+
+try:
+    VERSION = version("largo")
+except PackageNotFoundError:
+    VERSION = "0.1.0"
+
+_BUSY = {"55P03", "40P01", "40001"}
+"""lock_not_available, deadlock_detected, serialization_failure: a loser is told to try again."""
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    runtime: Runtime = app.state.runtime
+    await verify_isolation(runtime.database)
+    await runtime.bus.start()
+    _drain_on_signal(app.state.streams)
+    flusher = asyncio.create_task(_flush_access_log(), name="access-log")
+    worker = Worker(runtime, wiring.JOBS) if runtime.settings.worker_in_process else None
+    if worker is not None and wiring.JOBS:
+        await worker.start()
+    try:
+        yield
+    finally:
+        app.state.streams.draining.set()
+        if worker is not None:
+            await worker.stop()
+        flusher.cancel()
+        await close_runtime(runtime)
+
+
+async def _flush_access_log() -> None:
+    while True:
+        await asyncio.sleep(0.25)
+        logs.ACCESS.flush()
+
+
+def _drain_on_signal(streams: Streams) -> None:
+    """End live streams at the first signal: the server waits for them before its shutdown."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before = signal.getsignal(number)
+        if not callable(before):
+            continue
+
+        def chained(sig: int, frame: Any, before: Any = before) -> None:
+            loop.call_soon_threadsafe(streams.draining.set)
+            before(sig, frame)
+
+        with contextlib.suppress(ValueError):  # not the main thread: the host stops us itself
+            signal.signal(number, chained)
+
+
+class Largo:
+    """The ASGI application: the layers around FastAPI, which stays reachable as ``api``."""
+
+    def __init__(self, api: FastAPI, app: ASGIApp) -> None:
+        self.api, self._app = api, app
+
+    @property
+    def runtime(self) -> Runtime:
+        runtime: Runtime = self.api.state.runtime
+        return runtime
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def create_app(config: Settings | None = None) -> Largo:
+    """Build the application; the database is first touched when the lifespan begins."""
+    config = config or settings()
+    logs.configure(config.log_level)
+    api = FastAPI(
+        title="Largo",
+        version=VERSION,
+        summary="One multi-tenant backend for a small business's whole day.",
+        lifespan=_lifespan,
+        docs_url="/docs",
+        redoc_url=None,
+        responses={422: problems.problems(problems.Invalid)[422]},
+    )
+    runtime = build_runtime(config)
+    api.state.runtime = runtime
+    api.state.sessions = Sessions(
+        runtime.database, runtime.bus, config.admin_session_expire_minutes
+    )
+    api.state.streams = Streams(runtime.bus)
+    problems.install(api)
+    _install_database_handlers(api)
+    for router in wiring.ROUTERS:
+        api.include_router(router)
+    api.openapi = lambda: _openapi(api)  # type: ignore[method-assign]
+    return Largo(api, wrap(api, config, wiring.READY, lambda: runtime))
+
+
+def _install_database_handlers(api: FastAPI) -> None:
+    @api.exception_handler(DBAPIError)
+    async def _database(request: Request, exc: DBAPIError) -> Response:
+        return _from_database(request, exc, getattr(exc.orig, "sqlstate", None))
+
+    @api.exception_handler(PoolTimeout)
+    async def _pool(request: Request, exc: PoolTimeout) -> Response:
+        return _retry_later(request)
+
+
+def _from_database(request: Request, error: Exception, sqlstate: str | None) -> Response:
+    if sqlstate in _BUSY:
+        return problems.render(request, problems.Busy())
+    if sqlstate is not None and sqlstate[:2] in ("08", "53", "57"):
+        return _retry_later(request)
+    raise error
+
+
+def _retry_later(request: Request) -> Response:
+    problem = problems.Unavailable()
+    problem.headers = {"Retry-After": "2"}
+    return problems.render(request, problem)
+
+
+def _openapi(api: FastAPI) -> dict[str, Any]:
+    if api.openapi_schema is None:
+        found = get_openapi(
+            title=api.title, version=api.version, summary=api.summary, routes=api.routes
+        )
+        components = found.setdefault("components", {})
+        components.setdefault("schemas", {})["Problem"] = problems.SCHEMA
+        components["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            "cookie": {"type": "apiKey", "in": "cookie", "name": "admin_token"},
+        }
+        api.openapi_schema = found
+    return api.openapi_schema
+
+
+def __getattr__(name: str) -> Largo:
+    # ``uvicorn app.main:app`` builds it; importing the module for its functions does not.
+    if name == "app":
+        app = globals()["app"] = create_app()
+        return app
+    raise AttributeError(name)

@@ -1,0 +1,72 @@
+"""What a process needs to run jobs, and the runner alone: ``python -m app.worker``."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from app import wiring
+from app.core import logging as logs
+from app.core.crypto import Signer, Vault
+from app.core.database import Database, verify_isolation
+from app.core.http import new_http_client
+from app.core.passwords import Passwords
+from app.core.ratelimit import SharedLimiter
+from app.core.redis import Bus
+from app.core.settings import Settings, settings
+from app.core.tokens import Tokens
+from app.kernel.jobs.service import Worker
+from app.kernel.tenancy import TenantDirectory
+from app.kernel.work import Runtime
+
+
+def build_runtime(config: Settings) -> Runtime:
+    """What the web process and the worker share; the caller closes it with ``close_runtime``."""
+    database = Database(config.database_url, pool_size=config.database_pool_size)
+    bus = Bus(config.redis_url)
+    tokens = Tokens(config.auth_secrets, config.auth_algorithm, config.access_token_expire_minutes)
+    return Runtime(
+        settings=config,
+        database=database,
+        bus=bus,
+        tenants=TenantDirectory(database, bus),
+        tokens=tokens,
+        passwords=Passwords(rounds=4 if config.environment == "test" else 12),
+        vault=Vault(config.encryption_keys),
+        limiter=SharedLimiter(bus.redis),
+        quotes=Signer(config.order_tracking_secret, "quote"),
+        tracking=Signer(config.order_tracking_secret, "tracking"),
+        http=new_http_client(),
+        ports=wiring.PORTS,
+        subscribers=wiring.SUBSCRIBERS,
+    )
+
+
+async def close_runtime(runtime: Runtime) -> None:
+    """Let go of every connection and thread."""
+    await runtime.bus.stop()
+    await runtime.http.aclose()
+    await runtime.database.close()
+    runtime.passwords.close()
+    logs.ACCESS.flush()
+
+
+async def main() -> None:
+    """Run jobs until SIGTERM or SIGINT; what runs is finished first."""
+    config = settings()
+    logs.configure(config.log_level)
+    runtime = build_runtime(config)
+    await verify_isolation(runtime.database)
+    await runtime.bus.start()
+    worker = Worker(runtime, wiring.JOBS)
+    await worker.start()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+    await worker.stop(30)
+    await close_runtime(runtime)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,1 @@
+"""The two commands, ``./scripts/dev`` and ``./scripts/test``: packages, services, settings."""

@@ -1,0 +1,15 @@
+"""What the sandbox starts with; everything can be changed later over ``/_sandbox/...``."""
+
+from __future__ import annotations
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SandboxSettings(BaseSettings):
+    """Read from ``SANDBOX_*`` environment variables."""
+
+    model_config = SettingsConfigDict(env_prefix="SANDBOX_")
+
+    keep: int = 2000
+    whatsapp_callback_url: str = ""
+    whatsapp_app_secret: str = ""

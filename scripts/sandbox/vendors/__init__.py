@@ -1,0 +1,9 @@
+"""The vendors the sandbox plays: a new one is a module here and a name in ``VENDORS``."""
+
+from __future__ import annotations
+
+from scripts.sandbox.vendors.base import Vendor
+from scripts.sandbox.vendors.telegram import Telegram
+from scripts.sandbox.vendors.whatsapp import WhatsApp
+
+VENDORS: tuple[type[Vendor], ...] = (WhatsApp, Telegram)

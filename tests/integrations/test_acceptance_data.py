@@ -1,0 +1,132 @@
+"""Our requests, error classes and signatures against the vendor's published examples.
+
+``ACCEPTANCE_DATA`` names a folder with ``whatsapp/*.json``; without it these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.contracts.gateways.messaging import (
+    GatewayOutcomeUnknown,
+    GatewayRefused,
+    MessagingCredentials,
+    TemplateMessage,
+)
+from app.core.http import Answer
+from app.integrations.whatsapp.client import WhatsAppClient, failure_of
+from scripts.sandbox.vendors.whatsapp import sign
+from tests.sandbox.server import Json, SandboxServer
+
+FOLDER = Path(os.environ.get("ACCEPTANCE_DATA", "/nonexistent")) / "whatsapp"
+PHONE = "16315555555"
+SHOP = MessagingCredentials(token="EAAGtoken", sender="109876543210987")
+
+pytestmark = pytest.mark.skipif(
+    not FOLDER.is_dir(), reason="ACCEPTANCE_DATA does not name a folder with whatsapp/*.json"
+)
+
+
+def cases(name: str) -> Json:
+    path = FOLDER / name
+    return json.loads(path.read_text(encoding="utf-8"))["cases"] if path.exists() else {}
+
+
+def official(kind: str) -> list[Json]:
+    """Examples of one intent our client has: no reply context, no delivery policy."""
+    found = []
+    for name, body in cases("meta_send_requests.json").items():
+        filled = body | {"to": PHONE}
+        plain = "context" not in body and "policy" not in str(body)
+        if kind in body and plain:
+            found.append(pytest.param(filled, id=name))
+    return found
+
+
+def complete(body: Json) -> Json:
+    """An example with the defaults it leaves out spelled."""
+    kind = "text" if "text" in body else "template"
+    return {"recipient_type": "individual", "type": kind} | body
+
+
+async def sent_by_us(sandbox: SandboxServer) -> Json:
+    [entry] = await sandbox.requests(vendor="whatsapp")
+    assert entry["verdict"] == "accepted"
+    return entry["body"]
+
+
+@pytest.mark.parametrize("example", official("text"))
+async def test_a_text_is_the_official_example(
+    example: Json, sandbox: SandboxServer, http: httpx.AsyncClient
+) -> None:
+    await WhatsAppClient(http, f"{sandbox.url}/graph", "v23.0").send_text(
+        credentials=SHOP,
+        to="+1 631 555-5555",
+        text=example["text"]["body"],
+        reference="",
+        preview_url=example["text"]["preview_url"],
+    )
+    assert await sent_by_us(sandbox) == complete(example)
+
+
+@pytest.mark.parametrize("example", official("template"))
+async def test_a_template_is_the_official_example(
+    example: Json, sandbox: SandboxServer, http: httpx.AsyncClient
+) -> None:
+    found = example["template"]
+    template = TemplateMessage(
+        found["name"], found["language"]["code"], tuple(found.get("components", ()))
+    )
+    await WhatsAppClient(http, f"{sandbox.url}/graph", "v23.0").send_template(
+        credentials=SHOP, to=PHONE, template=template, reference=""
+    )
+    assert await sent_by_us(sandbox) == complete(example)
+
+
+async def test_the_sandbox_accepts_every_official_request(
+    sandbox: SandboxServer, http: httpx.AsyncClient
+) -> None:
+    url = f"{sandbox.url}/graph/v23.0/109876543210987/messages"
+    refused = {}
+    for name, body in cases("meta_send_requests.json").items():
+        filled = body | ({"to": PHONE} if "to" in body and "{" in body["to"] else {})
+        answer = await http.post(url, json=filled, headers={"authorization": "Bearer EAAGtoken"})
+        if answer.status_code != 200:
+            refused[name] = answer.text
+    assert refused == {}
+    assert len(await sandbox.requests()) > 40
+
+
+def error_codes() -> list[Json]:
+    """The vendor's own codes; the other rows tell how a call ended (test_http.py)."""
+    rows = ((str(row["code"]).split("-")[0], row) for row in cases("error_codes.json"))
+    return [pytest.param(int(code), row, id=code) for code, row in rows if code.isdecimal()]
+
+
+@pytest.mark.parametrize(("code", "row"), error_codes())
+def test_each_error_code_is_classified_as_documented(code: int, row: Json) -> None:
+    failure = failure_of(Answer(row["http"] or 400, {"error": {"code": code}}), "token")
+    if row["class"] == "ambiguous":
+        assert isinstance(failure, GatewayOutcomeUnknown)
+        return
+    assert isinstance(failure, GatewayRefused)
+    assert failure.action == row["class"].replace("_", "-")
+    assert failure.scope == row["scope"]
+
+
+@pytest.mark.parametrize(
+    "vector", [pytest.param(row, id=row["name"]) for row in cases("signature_vectors.json")]
+)
+def test_signature_vectors_verify(vector: Json) -> None:
+    """Both by our signer and computed here, so that the two cannot be wrong together."""
+    ours = sign(vector["secret"], vector["body"])
+    digest = hmac.digest(vector["secret"].encode(), vector["body"].encode(), hashlib.sha256)
+    assert ours == f"sha256={digest.hex()}"
+    assert (ours == vector["header"]) is vector["valid"]
