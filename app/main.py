@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import asyncpg
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from sqlalchemy.exc import DBAPIError
@@ -124,6 +125,10 @@ def _install_database_handlers(api: FastAPI) -> None:
     @api.exception_handler(DBAPIError)
     async def _database(request: Request, exc: DBAPIError) -> Response:
         return _from_database(request, exc, getattr(exc.orig, "sqlstate", None))
+
+    @api.exception_handler(asyncpg.PostgresError)
+    async def _driver(request: Request, exc: asyncpg.PostgresError) -> Response:
+        return _from_database(request, exc, exc.sqlstate)
 
     @api.exception_handler(PoolTimeout)
     async def _pool(request: Request, exc: PoolTimeout) -> Response:

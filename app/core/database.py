@@ -133,6 +133,13 @@ async def raw(session: AsyncSession) -> RawConnection:
     return await begun(await session.connection())
 
 
+async def fetch_one(session: AsyncSession, statement: str, *args: Any) -> asyncpg.Record:
+    """The one row of a hand-written statement that always answers one."""
+    row = await (await raw(session)).fetchrow(statement, *args)
+    assert row is not None, "a statement without FROM answers exactly one row"  # noqa: S101
+    return row
+
+
 async def begun(connection: AsyncConnection) -> RawConnection:
     """The driver connection under ``connection``, inside its transaction."""
     fairy = await connection.get_raw_connection()

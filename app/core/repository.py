@@ -25,13 +25,16 @@ class Repository(Generic[M]):
     model: type[M]
     missing: ClassVar[type[NotFound]] = NotFound
     conflicts: ClassVar[Mapping[str, type[Conflict]]] = {}
-    loads: ClassVar[Sequence[ORMOption]] = ()
 
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
 
+    def loads(self) -> Sequence[ORMOption]:
+        """What comes with every row; a method, as naming relationships at import needs them all."""
+        return ()
+
     def query(self) -> Select[M]:
-        return select(self.model).options(*self.loads)
+        return select(self.model).options(*self.loads())
 
     async def get(self, id: UUID, *, lock: bool = False) -> M:
         """The row, or the slice's own NotFound; ``lock`` takes it for a transition."""

@@ -173,7 +173,7 @@ class UnitOfWork:
         A dedupe key also covers jobs being run: a signal that must not be missed carries its own
         id in the key (DESIGN §9, rule 3).
         """
-        body = orjson.dumps({"tenant_id": self.tenant.id, "payload": payload})
+        body = orjson.dumps({"tenant_id": str(self.tenant.id), "payload": payload}, default=str)
         key = f"{self.tenant.id}:{entrypoint}:{dedupe_key}" if dedupe_key else None
         self._jobs.append(_Job(entrypoint, body, delay, key, priority))
 
@@ -237,6 +237,14 @@ async def unit_of_work(
         await work.finish()
         await session.commit()
     work.after_commit()
+
+
+@asynccontextmanager
+async def system_work(runtime: Runtime) -> AsyncIterator[AsyncSession]:
+    """One transaction of the owner, for system tables and work across tenants; kernel only."""
+    async with runtime.database.system_session() as session:
+        yield session
+        await session.commit()
 
 
 def runtime_of(request: Request) -> Runtime:

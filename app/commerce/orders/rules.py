@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from uuid import UUID
 
 
 class OrderStatus(StrEnum):
@@ -21,6 +24,18 @@ class OrderStatus(StrEnum):
 class FulfilmentType(StrEnum):
     DELIVERY = "delivery"
     PICKUP = "pickup"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    status: OrderStatus | None = None
+    fulfilment: FulfilmentType | None = None
+    store_id: UUID | None = None
+    contact_id: UUID | None = None
+    placed_from: datetime | None = None
+    placed_to: datetime | None = None
+    query: str | None = None
+    """A number, a phone, or the beginning of a customer's name."""
 
 
 _S = OrderStatus

@@ -1,0 +1,120 @@
+"""Rows as JSON, as the context statement answers them, read into what the rules understand."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from app.commerce.checkout.draft import StoreBasis
+from app.commerce.checkout.rules import Modifier, ModifierGroup
+from app.commerce.promotions import rules as promotions
+from app.commerce.shipping import rules as shipping
+from app.commerce.stores.rules import Channel, PreorderPolicy, Schedule, StoreState
+
+Row = dict[str, Any]
+
+
+@lru_cache(maxsize=2048)
+def store_basis(text: str) -> StoreBasis:
+    """Parse a store's row; cached by its text, which changes whenever the store does."""
+    row = orjson.loads(text)
+    channels = {Channel.DELIVERY: "delivery_enabled", Channel.PICKUP: "pickup_enabled"}
+    preorder = PreorderPolicy(
+        row["preorder_lead_minutes"], row["preorder_slot_minutes"], row["preorder_horizon_days"]
+    )
+    return StoreBasis(
+        id=UUID(row["id"]),
+        name=row["name"],
+        slug=row["slug"],
+        timezone=row["timezone"],
+        state=StoreState(
+            schedule=Schedule.from_rows(row["timezone"], row["hours"], row["exceptions"]),
+            is_active=row["is_active"],
+            channels=frozenset(c for c, field in channels.items() if row[field]),
+            preorder=preorder if row["preorder_enabled"] else None,
+        ),
+        min_order_cents=row["min_order_cents"],
+        free_shipping_above_cents=row["free_shipping_above_cents"],
+        preparation_minutes=row["preparation_minutes"],
+        payment_methods=tuple(row["payment_methods"]),
+        latitude=row["latitude"],
+        longitude=row["longitude"],
+    )
+
+
+def modifier_group(row: Row) -> ModifierGroup:
+    """A group with the modifiers that may be chosen now."""
+    return ModifierGroup(
+        UUID(row["id"]),
+        tuple(
+            Modifier(UUID(m["id"]), m["price_cents"], m["max_quantity"])
+            for m in row["modifiers"] or ()
+        ),
+        min_choices=row["min_choices"],
+        max_choices=row["max_choices"],
+        is_required=row["min_choices"] > 0,
+        free_quantity=row["free_quantity"],
+    )
+
+
+def shipping_rule(row: Row) -> shipping.ShippingRule:
+    """A store's shipping rule."""
+    return shipping.ShippingRule(
+        id=UUID(row["id"]),
+        kind=shipping.ShippingKind(row["kind"]),
+        fee_cents=row["fee_cents"],
+        minutes=row["minutes"],
+        priority=row["position"],
+        max_km=row["max_meters"] / 1000 if row["max_meters"] else None,
+        cep_first=row["cep_from"],
+        cep_last=row["cep_to"],
+        district=row["district"],
+    )
+
+
+def is_limited(row: Row) -> bool:
+    """Whether another checkout could use up this promotion meanwhile."""
+    limits = ("usage_limit", "per_customer_limit", "budget_cents")
+    return row["kind"] == "first_order" or any(row[name] is not None for name in limits)
+
+
+def promotion_rule(row: Row) -> promotions.Promotion:
+    """A promotion's row as JSON, read into the rule."""
+    return promotions.Promotion(
+        id=UUID(row["id"]),
+        name=row["name"],
+        kind=promotions.PromotionKind(row["kind"]),
+        value=row["value"],
+        code=row["code"],
+        scope=promotions.PromotionScope(row["scope"]),
+        target_ids=frozenset(UUID(t) for t in row["target_ids"]),
+        min_subtotal_cents=row["min_subtotal_cents"],
+        max_discount_cents=row["max_discount_cents"],
+        starts_at=_instant(row["starts_at"]),
+        ends_at=_instant(row["ends_at"]),
+        weekdays=frozenset(row["weekdays"]),
+        hour_from=_time(row["hour_from"]),
+        hour_to=_time(row["hour_to"]),
+        usage_limit=row["usage_limit"],
+        used=row["used_count"],
+        per_customer_limit=row["per_customer_limit"],
+        customer_used=row["customer_used"],
+        budget_cents=row["budget_cents"],
+        spent_cents=row["spent_cents"],
+        priority=row["priority"],
+        combinable=row["combinable"],
+        buy_quantity=row["buy_quantity"] or 1,
+        get_quantity=row["get_quantity"] or 1,
+    )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _time(text: str | None) -> time | None:
+    return time.fromisoformat(text) if text else None
