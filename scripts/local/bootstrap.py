@@ -155,10 +155,12 @@ def ensure_environment() -> None:
     if (old_place, old_held) == (place, held) and PYTHON.exists():
         return
     started = time.monotonic()
-    print(f"Python packages: installing {LOCK.name} into .venv", flush=True)
     moved = old_place not in ("", place)
-    if moved or not usable():
+    anew = moved or not usable()
+    if anew:
         leave_venv()
+    print(f"Python packages: installing {LOCK.name} into .venv", flush=True)
+    if anew:
         make_venv()
     STAMP.unlink(missing_ok=True)
     tool = install()
@@ -170,6 +172,8 @@ def main() -> None:
     """Prepare the environment and become ``python -m scripts.local.<first argument>``."""
     ensure_environment()
     os.chdir(ROOT)
+    # Without compiled modules every start would compile a thousand of them: seconds each time.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     module = f"scripts.local.{sys.argv[1]}"
     os.execv(PYTHON, [str(PYTHON), "-m", module, *sys.argv[2:]])  # noqa: S606 - no shell wanted
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.local import environment as env
-from scripts.local import services
+from scripts.local import prepared, services
 from scripts.local.console import Failed, step
 from scripts.local.processes import (
     Interrupted,
@@ -25,7 +25,6 @@ from scripts.local.processes import (
     Supervisor,
     hold,
     port_is_free,
-    wait_until,
 )
 
 STATE = env.LOCAL / "dev"
@@ -94,6 +93,21 @@ def run_step(title: str, command: list[str], environment: Mapping[str, str], log
         done.note = lines[-1][:100] if lines else ""
 
 
+def prepare_database(environment: Mapping[str, str]) -> None:
+    """Migrate and seed, unless this very database has seen these very migrations and seed."""
+    memory = STATE / "prepared.json"
+    url = environment["DATABASE_URL"]
+    with step("Database") as done:
+        ready = prepared.is_prepared(memory, url)
+        done.note = "migrated and seeded already" if ready else "to be migrated and seeded"
+    if ready:
+        return
+    run_step("Migrations", ["scripts/migrate"], environment, STATE / "migrate.log")
+    seed = [str(env.PYTHON), "-m", "scripts.seed"]
+    run_step("Demo tenants", seed, environment, STATE / "seed.log")
+    prepared.remember(memory, url)
+
+
 def start_sandbox(
     supervisor: Supervisor, at: Listening, environment: Mapping[str, str]
 ) -> Running | None:
@@ -146,9 +160,11 @@ def answers(host: str, port: int, path: str) -> bool:
 
 def wait_for(running: Running, host: str, port: int, path: str, log: Path | None) -> None:
     """Return when ``running`` answers; raises Failed with its log when it ended or stays silent."""
-    wait_until(lambda: not running.alive() or answers(host, port, path), START_SECONDS)
-    if running.alive() and answers(host, port, path):
-        return
+    deadline = time.monotonic() + START_SECONDS
+    while running.alive() and time.monotonic() < deadline:
+        if answers(host, port, path):
+            return
+        time.sleep(0.05)
     said = f"The end of {log}:\n{log.read_text(errors='replace')[-4000:]}" if log else "See above."
     raise Failed(f"{running.name} did not start. {said}")
 
@@ -173,17 +189,15 @@ def serve(supervisor: Supervisor, arguments: list[str]) -> int:
     env.save(env.DEVELOPMENT_FILE, values)
     environment = env.for_programs(values, outer)
     sandbox = start_sandbox(supervisor, at, environment)
-    run_step("Migrations", ["scripts/migrate"], environment, STATE / "migrate.log")
-    seed = [str(env.PYTHON), "-m", "scripts.seed"]
-    run_step("Demo tenants", seed, environment, STATE / "seed.log")
-    if sandbox is not None:
-        with step("Provider sandbox") as done:
-            wait_for(sandbox, "127.0.0.1", at.sandbox_port, "/", STATE / "sandbox.log")
-            done.note = at.sandbox_url
+    prepare_database(environment)
     with step("Server", talks=True) as done:
         server = start_server(supervisor, at, environment, arguments)
         wait_for(server, at.reachable, at.port, "/health", None)
         done.note = at.url
+    if sandbox is not None:
+        with step("Provider sandbox") as done:
+            wait_for(sandbox, "127.0.0.1", at.sandbox_port, "/", STATE / "sandbox.log")
+            done.note = at.sandbox_url
     print(greeting(at, environment, time.monotonic() - started), flush=True)
     return watch(supervisor, server)
 

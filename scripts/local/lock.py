@@ -46,7 +46,15 @@ def compile_lock(target: str, arguments: list[str], source: str = "") -> None:
         done.note = f"{len(re.findall(r'^[a-z0-9].*==', text, re.MULTILINE))} packages"
 
 
+def need_uv() -> None:
+    """Raises Failed when .venv has no uv: pip resolves for one Python only, so it cannot lock."""
+    asked = subprocess.run([PYTHON, "-m", "uv", "--version"], capture_output=True, check=False)
+    if asked.returncode != 0:
+        raise Failed("Locking needs uv. Install it: .venv/bin/python -m pip install uv")
+
+
 def main(arguments: list[str]) -> None:
+    need_uv()
     compile_lock(LOCK.name, ["pyproject.toml", "--group", "dev", *arguments])
     # The runtime's versions are those that the suite ran with.
     compile_lock(RUNTIME_LOCK.name, ["pyproject.toml", "-c", LOCK.name, *arguments])
