@@ -850,6 +850,15 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("external_ref", sa.Text(), nullable=True),
+        sa.Column(
+            "search_text",
+            sa.Text(),
+            sa.Computed(
+                "lower(regexp_replace(NORMALIZE(((name || ' '::text) || COALESCE(sku, ''::text)), NFKD), '[\\u0300-\\u036f]'::text, ''::text, 'g'::text))",
+                persisted=True,
+            ),
+            nullable=False,
+        ),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "created_at",

@@ -130,7 +130,16 @@ async def raw(session: AsyncSession) -> RawConnection:
     Begins the transaction when nothing has run yet: SQLAlchemy defers BEGIN to its first
     statement, and a statement sent before it would commit by itself (DESIGN §9, rule 1).
     """
-    return await begun(await session.connection())
+    driver: RawConnection | None = session.info.get("driver")
+    if driver is None:
+        driver = session.info["driver"] = await begun(await session.connection())
+    return driver
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _forget_driver(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info.pop("driver", None)
 
 
 async def fetch_one(session: AsyncSession, statement: str, *args: Any) -> asyncpg.Record:

@@ -19,7 +19,7 @@ class PageRequest:
     cursor: UUID | None = None
 
 
-def _page_request(
+async def _page_request(
     limit: Annotated[int, Query(ge=1, le=100, description="Items per page.")] = 50,
     cursor: Annotated[UUID | None, Query(description="`next_cursor` of the page before.")] = None,
 ) -> PageRequest:

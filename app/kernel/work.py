@@ -274,6 +274,22 @@ async def _from_request(request: Request) -> AsyncIterator[UnitOfWork]:
 # scope="function": commits after the response is built and before it is sent.
 Work = Annotated[UnitOfWork, Depends(_from_request, scope="function")]
 
+S = TypeVar("S")
+
+
+def service(kind: Callable[[UnitOfWork], S]) -> Any:
+    """A service bound to the request's Work: ``Annotated[OrderService, service(OrderService)]``.
+
+    ``Depends()`` on the class itself would run its constructor in the thread pool, as FastAPI
+    does with every synchronous dependency: 140 to 230 us per request.
+    """
+
+    async def build(work: Work) -> S:
+        return kind(work)
+
+    return Depends(build)
+
+
 WorkFactory = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
 
 

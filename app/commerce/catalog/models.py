@@ -6,11 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy import CheckConstraint, Computed, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.model import TenantModel, unique_within_tenant, within_tenant
+
+# Spelled as Postgres prints it back, so that ``alembic check`` finds no difference.
+SEARCH_TEXT = (
+    "lower(regexp_replace(NORMALIZE(((name || ' '::text) || COALESCE(sku, ''::text)), NFKD), "
+    "'[\\u0300-\\u036f]'::text, ''::text, 'g'::text))"
+)
 
 
 class Category(TenantModel):
@@ -118,6 +124,10 @@ class Product(TenantModel):
     """Facts of the merchant's own, e.g. weight_g, dimensions_cm."""
     external_ref: Mapped[str | None]
     """Key of the system it was imported from; imports match by it."""
+    search_text: Mapped[str] = mapped_column(
+        Computed(SEARCH_TEXT, persisted=True), deferred=True, deferred_raiseload=True
+    )
+    """Name and SKU without accents, lower case; kept by Postgres, whoever writes the row."""
     deleted_at: Mapped[datetime | None]
     variants: Mapped[list[Variant]] = relationship(
         lazy="raise",

@@ -15,11 +15,9 @@ from app.commerce.checkout.draft import CouponRefusal, Draft, DraftLine, Redempt
 from app.commerce.checkout.problems import (
     AddressRequired,
     BelowMinimumOrder,
-    DeliveryUnavailable,
     ItemsUnavailable,
     OutOfStock,
     StoreClosed,
-    UnknownStore,
 )
 from app.commerce.checkout.rows import (
     Row,
@@ -42,6 +40,9 @@ from app.commerce.checkout.schemas import CartIn, ItemIn
 from app.commerce.orders.rules import FulfilmentType
 from app.commerce.promotions import rules as promotions
 from app.commerce.shipping import rules as shipping
+from app.commerce.shipping.problems import OutOfDeliveryArea
+from app.commerce.shipping.service import SignedQuote
+from app.commerce.stores.problems import StoreNotFound
 from app.commerce.stores.rules import (
     Channel,
     availability,
@@ -56,27 +57,22 @@ def build(
     currency: str,
     postal_code: str | None,
     codes: tuple[str, ...],
+    promise: SignedQuote | None = None,
 ) -> Draft:
     """Compute the order this cart would be at ``at``.
 
-    Raises UnknownStore, StoreClosed, AddressRequired, ItemsUnavailable, OutOfStock,
-    BelowMinimumOrder, DeliveryUnavailable.
+    Raises StoreNotFound, StoreClosed, AddressRequired, ItemsUnavailable, OutOfStock,
+    BelowMinimumOrder, OutOfDeliveryArea.
     """
-    if basis.store is None:
-        raise UnknownStore()
-    store = store_basis(basis.store)
-    _require_open(store, cart, at)
+    store = _open_store(cart, basis, at)
     if cart.fulfilment is FulfilmentType.DELIVERY and postal_code is None:
         raise AddressRequired()
     lines = _price(cart, basis)
     demand = _demand(cart.items, basis)
     _require_stock(demand, basis)
     subtotal = sum(line.unit_cents * line.quantity for line in lines)
-    if subtotal < store.min_order_cents:
-        raise BelowMinimumOrder(
-            minimum_cents=store.min_order_cents, missing_cents=store.min_order_cents - subtotal
-        )
-    quote = _ship(cart, basis, store, subtotal, postal_code)
+    _require_minimum(store, subtotal)
+    quote = _ship(cart, basis, store, subtotal, postal_code, promise)
     fee = quote.fee_cents if quote else 0
     redemptions, refusals = _discount(lines, basis, store, fee, at, codes)
     return Draft(
@@ -84,31 +80,52 @@ def build(
         fulfilment=cart.fulfilment,
         currency=currency,
         lines=lines,
-        totals=Totals(
-            subtotal,
-            sum(line.discount_cents for line in lines),
-            fee,
-            sum(use.shipping_cents for use in redemptions),
-        ),
+        totals=_totals(subtotal, lines, fee, redemptions),
         redemptions=redemptions,
         refusals=refusals,
         demand=demand,
         eta_minutes=quote.eta_minutes if quote else store.preparation_minutes,
-        distance_meters=(
-            round(quote.distance_km * 1000) if quote and quote.distance_km is not None else None
-        ),
+        distance_meters=_meters(quote),
         rule_id=quote.rule_id if quote else None,
         scheduled_for=cart.scheduled_for,
+        is_promised=quote is not None and _kept(promise, cart, store, postal_code),
     )
 
 
-def _require_open(store: StoreBasis, cart: CartIn, at: datetime) -> None:
+def _open_store(cart: CartIn, basis: Basis, at: datetime) -> StoreBasis:
+    if basis.store is None:
+        raise StoreNotFound()
+    store = store_basis(basis.store)
     found = availability(store.state, Channel(cart.fulfilment.value), at, cart.scheduled_for)
     if not found.open:
         raise StoreClosed(
             reasons=[reason.value for reason in found.reasons],
             next_available_at=found.next_available_at,
         )
+    return store
+
+
+def _require_minimum(store: StoreBasis, subtotal: int) -> None:
+    missing = store.min_order_cents - subtotal
+    if missing > 0:
+        raise BelowMinimumOrder(minimum_cents=store.min_order_cents, missing_cents=missing)
+
+
+def _totals(
+    subtotal: int, lines: list[DraftLine], fee: int, redemptions: list[Redemption]
+) -> Totals:
+    return Totals(
+        subtotal,
+        sum(line.discount_cents for line in lines),
+        fee,
+        sum(use.shipping_cents for use in redemptions),
+    )
+
+
+def _meters(quote: shipping.Quote | None) -> int | None:
+    if quote is None or quote.distance_km is None:
+        return None
+    return round(quote.distance_km * 1000)
 
 
 def _price(cart: CartIn, basis: Basis) -> list[DraftLine]:
@@ -124,23 +141,7 @@ def _price(cart: CartIn, basis: Basis) -> list[DraftLine]:
             continue
         priced, chosen = _price_one(item, product, variant, basis.groups.get(item.product_id, []))
         if priced.breaches:
-            wrong.append(
-                {
-                    "index": index,
-                    "product_id": item.product_id,
-                    "reason": "choices-invalid",
-                    "breaches": [
-                        {
-                            "code": b.code,
-                            "given": b.given,
-                            "accepted": b.accepted,
-                            "group_id": b.group_id,
-                            "modifier_id": b.modifier_id,
-                        }
-                        for b in priced.breaches
-                    ],
-                }
-            )
+            wrong.append({"index": index, "product_id": item.product_id, **_breached(priced)})
             continue
         lines.append(
             DraftLine(
@@ -158,6 +159,20 @@ def _price(cart: CartIn, basis: Basis) -> list[DraftLine]:
     if wrong:
         raise ItemsUnavailable(lines=wrong)
     return lines
+
+
+def _breached(priced: LinePrice) -> dict[str, Any]:
+    breaches = [
+        {
+            "code": b.code,
+            "given": b.given,
+            "accepted": b.accepted,
+            "group_id": b.group_id,
+            "modifier_id": b.modifier_id,
+        }
+        for b in priced.breaches
+    ]
+    return {"reason": "choices-invalid", "breaches": breaches}
 
 
 def _unavailable(
@@ -239,11 +254,33 @@ def shortage_lines(
     ]
 
 
+def _kept(
+    promise: SignedQuote | None, cart: CartIn, store: StoreBasis, postal_code: str | None
+) -> bool:
+    """Whether the quote was made for this very delivery."""
+    district = cart.address.district if cart.address else None
+    return promise is not None and promise.covers(store.id, postal_code or "", district)
+
+
 def _ship(
-    cart: CartIn, basis: Basis, store: StoreBasis, subtotal: int, postal_code: str | None
+    cart: CartIn,
+    basis: Basis,
+    store: StoreBasis,
+    subtotal: int,
+    postal_code: str | None,
+    promise: SignedQuote | None,
 ) -> shipping.Quote | None:
+    """The freight: as promised by a quote for this delivery, else by the rules as they are."""
     if cart.fulfilment is not FulfilmentType.DELIVERY:
         return None
+    if promise is not None and _kept(promise, cart, store, postal_code):
+        metres = promise.distance_meters
+        return shipping.Quote(
+            promise.fee_for(subtotal),
+            promise.minutes,
+            None if metres is None else metres / 1000,
+            promise.rule_id,
+        )
     found = shipping.quote(
         [shipping_rule(row) for row in basis.shipping],
         shipping.Destination(
@@ -257,10 +294,26 @@ def _ship(
         free_above_cents=store.free_shipping_above_cents,
     )
     if isinstance(found, shipping.OutOfArea):
-        raise DeliveryUnavailable(
+        raise OutOfDeliveryArea(
             reason=found.reason.value, distance_km=found.distance_km, max_km=found.max_km
         )
     return found
+
+
+def _promotion_cart(lines: list[DraftLine], fee: int) -> promotions.Cart:
+    return promotions.Cart(
+        tuple(
+            promotions.CartLine(
+                str(index),
+                line.product_id,
+                line.unit_cents,
+                line.quantity,
+                frozenset({line.category_id}),
+            )
+            for index, line in enumerate(lines)
+        ),
+        fee,
+    )
 
 
 def _discount(
@@ -274,19 +327,6 @@ def _discount(
     """Apply promotions to the lines; a line's key is its position, so every run agrees."""
     if not basis.promotions and not codes:
         return [], []
-    cart = promotions.Cart(
-        tuple(
-            promotions.CartLine(
-                str(index),
-                line.product_id,
-                line.unit_cents,
-                line.quantity,
-                frozenset({line.category_id}),
-            )
-            for index, line in enumerate(lines)
-        ),
-        fee,
-    )
     context = promotions.PromotionContext(
         now=at,
         timezone=store.timezone,
@@ -294,7 +334,9 @@ def _discount(
         is_first_order=basis.contact is None or not basis.contact["has_ordered"],
         codes=codes,
     )
-    result = promotions.apply([promotion_rule(row) for row in basis.promotions], cart, context)
+    result = promotions.apply(
+        [promotion_rule(row) for row in basis.promotions], _promotion_cart(lines, fee), context
+    )
     uses = {
         UUID(row["id"]): Redemption(UUID(row["id"]), row["name"], row["code"], is_limited(row))
         for row in basis.promotions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -50,6 +50,19 @@ class DraftLine:
     def total_cents(self) -> int:
         return self.unit_cents * self.quantity - self.discount_cents
 
+    def breakdown(self) -> dict[str, Any]:
+        """The line as a preview and a refusal show it."""
+        return {
+            "product_id": self.product_id,
+            "variant_id": self.variant_id,
+            "name": self.name,
+            "variant_name": self.variant_name,
+            "quantity": self.quantity,
+            "unit_price_cents": self.unit_cents,
+            "discount_cents": self.discount_cents,
+            "total_cents": self.total_cents,
+        }
+
 
 @dataclass(slots=True)
 class Redemption:
@@ -84,6 +97,8 @@ class Draft:
     distance_meters: int | None = None
     rule_id: UUID | None = None
     scheduled_for: datetime | None = None
+    is_promised: bool = False
+    """The freight is the one a quote for this very delivery promised."""
     address: dict[str, Any] | None = None
     customer_name: str = ""
     customer_phone: str = ""
@@ -92,7 +107,6 @@ class Draft:
     change_for_cents: int | None = None
     note: str | None = None
     source: str = "storefront"
-    shipping_quote: dict[str, Any] | None = field(default=None)
 
     def breakdown(self) -> dict[str, Any]:
         """The answer of a preview, and what a refusal shows so that the client can ask again."""
@@ -100,19 +114,7 @@ class Draft:
         return {
             "store": self.store.slug,
             "currency": self.currency,
-            "lines": [
-                {
-                    "product_id": line.product_id,
-                    "variant_id": line.variant_id,
-                    "name": line.name,
-                    "variant_name": line.variant_name,
-                    "quantity": line.quantity,
-                    "unit_price_cents": line.unit_cents,
-                    "discount_cents": line.discount_cents,
-                    "total_cents": line.total_cents,
-                }
-                for line in self.lines
-            ],
+            "lines": [line.breakdown() for line in self.lines],
             "discounts": [
                 {
                     "promotion_id": use.promotion_id,

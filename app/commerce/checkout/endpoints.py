@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from app.commerce.checkout import problems as p
 from app.commerce.checkout.schemas import BreakdownRead, CartIn, CheckoutIn, PlacedRead
 from app.commerce.checkout.service import CheckoutService
 from app.commerce.orders.rules import OrderStatus
+from app.commerce.shipping.problems import OutOfDeliveryArea
+from app.commerce.stores.problems import StoreNotFound
 from app.core.problems import Busy, problems
 from app.kernel.access import ModuleNotEnabled, public
 from app.kernel.idempotency import (
@@ -19,12 +21,13 @@ from app.kernel.idempotency import (
     ReplayableRoute,
 )
 from app.kernel.tenancy import TenantRequired
+from app.kernel.work import service
 
 router = APIRouter(prefix="/api/v1/checkout", tags=["checkout"], route_class=ReplayableRoute)
-Checkout = Annotated[CheckoutService, Depends()]
+Checkout = Annotated[CheckoutService, service(CheckoutService)]
 
 _REFUSALS = (
-    p.UnknownStore,
+    StoreNotFound,
     p.StoreClosed,
     p.AddressRequired,
     p.InvalidPostalCode,
@@ -32,7 +35,7 @@ _REFUSALS = (
     p.ItemsUnavailable,
     p.OutOfStock,
     p.BelowMinimumOrder,
-    p.DeliveryUnavailable,
+    OutOfDeliveryArea,
     TenantRequired,
     ModuleNotEnabled,
 )

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.problems import Conflict, Forbidden, Invalid, NotFound
-
-
-class UnknownStore(NotFound):
-    code = "store-unknown"
-    title = "There is no such store here: take its slug from GET /stores."
+from app.core.problems import Conflict, Forbidden, Invalid
 
 
 class StoreClosed(Conflict):
@@ -53,11 +48,6 @@ class OutOfStock(Conflict):
 class BelowMinimumOrder(Conflict):
     code = "below-minimum-order"
     title = "The items are below the store's minimum order: add missing_cents."
-
-
-class DeliveryUnavailable(Conflict):
-    code = "out-of-delivery-area"
-    title = "The store does not deliver to this address: choose pickup or another address."
 
 
 class ShippingChanged(Conflict):

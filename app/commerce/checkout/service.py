@@ -27,9 +27,10 @@ from app.commerce.checkout.schemas import AddressIn, CartIn, CheckoutIn
 from app.commerce.orders.rules import FulfilmentType
 from app.commerce.orders.tracking import tracking_token
 from app.commerce.promotions.rules import normalise_code
+from app.commerce.shipping.problems import QuoteExpired, QuoteInvalid
+from app.commerce.shipping.service import ShippingService, SignedQuote
 from app.contracts.commerce import CatalogChanged, OrderPlaced
 from app.core.clock import now
-from app.core.crypto import SignatureInvalid
 from app.core.ids import new_id
 from app.core.phone import InvalidPhone, normalise_phone, phone_match_keys
 from app.core.postal import InvalidCep, normalise_cep
@@ -65,16 +66,19 @@ class CheckoutService:
         """
         phone = _phone(order.customer.phone)
         phones = phone_match_keys(phone)
-        draft, basis = await self._draft(order, phones)
+        promise = self._promise(order)
+        draft, basis = await self._draft(order, phones, promise)
         if any(use.is_limited for use in draft.redemptions):
             # Limits are read again behind the promotions' row locks: they cannot be overrun.
             await self.checkout.lock_promotions([use.promotion_id for use in draft.redemptions])
-            draft, basis = await self._draft(order, phones)
+            draft, basis = await self._draft(order, phones, promise)
         self._complete(draft, order, basis, phone)
         self._require_agreed(draft, order)
         return await self._write(draft, basis)
 
-    async def _draft(self, cart: CartIn, phones: tuple[str, ...]) -> tuple[Draft, Basis]:
+    async def _draft(
+        self, cart: CartIn, phones: tuple[str, ...], promise: SignedQuote | None = None
+    ) -> tuple[Draft, Basis]:
         postal_code = _postal_code(cart)
         codes = tuple(dict.fromkeys(normalise_code(code) for code in cart.coupons))
         basis = await self.checkout.basis(
@@ -93,6 +97,7 @@ class CheckoutService:
             currency=self.work.tenant.currency,
             postal_code=postal_code,
             codes=codes,
+            promise=promise,
         )
         if draft.fulfilment is FulfilmentType.DELIVERY and cart.address is not None:
             draft.address = _address(cart.address, postal_code or "")
@@ -124,26 +129,20 @@ class CheckoutService:
                     for r in draft.refusals
                 ]
             )
-        if order.quote is not None and not self._quote_holds(order.quote, draft):
+        if order.quote is not None and not draft.is_promised:
             raise ShippingChanged(breakdown=draft.breakdown())
         expected = order.expected_total_cents
         if expected is not None and expected != draft.totals.total_cents:
             raise PriceChanged(expected_total_cents=expected, breakdown=draft.breakdown())
 
-    def _quote_holds(self, token: str, draft: Draft) -> bool:
+    def _promise(self, order: CheckoutIn) -> SignedQuote | None:
+        """The freight a quote promised; a tampered or expired one promises nothing."""
+        if order.quote is None:
+            return None
         try:
-            quoted = self.work.runtime.quotes.open(token)
-        except SignatureInvalid:
-            return False
-        return (
-            quoted.get("tenant_id") == str(self.work.tenant.id)
-            and quoted.get("store_id") == str(draft.store.id)
-            and draft.address is not None
-            and quoted.get("postal_code") == draft.address["postal_code"]
-            and quoted.get("exp", 0) > now().timestamp()
-            # Free above a subtotal may make it cheaper than quoted, never dearer.
-            and draft.totals.shipping_cents <= quoted.get("fee_cents", -1)
-        )
+            return ShippingService(self.work).open_quote(order.quote)
+        except (QuoteInvalid, QuoteExpired):
+            return None
 
     async def _write(self, draft: Draft, basis: Basis) -> PlacedOrder:
         order_id, actor = new_id(), self.work.actor

@@ -20,3 +20,32 @@ class CustomerAddress(TenantModel):
     contact_id: Mapped[UUID]
     postal_code: Mapped[str]
     address: Mapped[Json]
+
+    # What the JSON may hold; an import may know less of an address than our own forms ask.
+    @property
+    def street(self) -> str | None:
+        return self._part("street")
+
+    @property
+    def number(self) -> str | None:
+        return self._part("number")
+
+    @property
+    def complement(self) -> str | None:
+        return self._part("complement")
+
+    @property
+    def district(self) -> str | None:
+        return self._part("district")
+
+    @property
+    def city(self) -> str | None:
+        return self._part("city")
+
+    @property
+    def state(self) -> str | None:
+        return self._part("state")
+
+    def _part(self, key: str) -> str | None:
+        found = self.address.get(key)
+        return None if found is None else str(found)

@@ -28,12 +28,13 @@ from app.core.pagination import PageRead, Paging
 from app.core.problems import problems
 from app.kernel.access import public, require_module
 from app.kernel.idempotency import Idempotent, ReplayableRoute
+from app.kernel.work import service
 
 public_router = APIRouter(prefix="/api/v1/orders", tags=["orders"], route_class=ReplayableRoute)
 admin_router = APIRouter(
     prefix="/api/v1/admin/orders", tags=["orders (staff)"], route_class=ReplayableRoute
 )
-Orders = Annotated[OrderService, Depends()]
+Orders = Annotated[OrderService, service(OrderService)]
 Token = Annotated[str, Query(min_length=20, max_length=100, description="Tracking token.")]
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.commerce.promotions import rules
 from app.core.ddl import one_of
 from app.core.model import TenantModel, within_tenant
 
+PERCENT_KINDS = ("percent", "first_order", "buy_x_get_y")
 KINDS = ("percent", "fixed", "free_shipping", "buy_x_get_y", "first_order")
 SCOPES = ("all", "category", "product", "store")
 
@@ -60,6 +62,59 @@ class Promotion(TenantModel):
     combinable: Mapped[bool] = mapped_column(server_default=text("false"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     deleted_at: Mapped[datetime | None]
+
+    def as_rule(self, customer_used: int) -> rules.Promotion:
+        """What the rules compute with; ``customer_used`` is how often this customer used it."""
+        return rules.Promotion(
+            id=self.id,
+            name=self.name,
+            kind=rules.PromotionKind(self.kind),
+            # The rules count whole percent.
+            value=self.value // 100 if self.kind in PERCENT_KINDS else self.value,
+            code=self.code,
+            scope=rules.PromotionScope(self.scope),
+            target_ids=frozenset(self.target_ids),
+            min_subtotal_cents=self.min_subtotal_cents,
+            max_discount_cents=self.max_discount_cents,
+            starts_at=self.starts_at,
+            ends_at=self.ends_at,
+            weekdays=frozenset(self.weekdays),
+            hour_from=time.fromisoformat(self.hour_from) if self.hour_from else None,
+            hour_to=time.fromisoformat(self.hour_to) if self.hour_to else None,
+            usage_limit=self.usage_limit,
+            used=self.used_count,
+            per_customer_limit=self.per_customer_limit,
+            customer_used=customer_used,
+            budget_cents=self.budget_cents,
+            spent_cents=self.spent_cents,
+            priority=self.priority,
+            combinable=self.combinable,
+            buy_quantity=self.buy_quantity or 1,
+            get_quantity=self.get_quantity or 1,
+        )
+
+    def flaws(self) -> list[tuple[str, str]]:
+        """What contradicts itself, as (field, what to do); empty when all is well."""
+        backwards = self.starts_at and self.ends_at and self.ends_at <= self.starts_at
+        checks = (
+            (*self._value_flaw(), "value"),
+            (self._lacks(self.buy_quantity), "send how many must be bought", "buy_quantity"),
+            (self._lacks(self.get_quantity), "send how many then cost less", "get_quantity"),
+            (self.scope != "all" and not self.target_ids, "name at least one", "target_ids"),
+            (self.scope == "all" and self.target_ids, "choose a narrower scope", "target_ids"),
+            (backwards, "must be after starts_at", "ends_at"),
+        )
+        return [(field, advice) for wrong, advice, field in checks if wrong]
+
+    def _value_flaw(self) -> tuple[bool, str]:
+        if self.kind in PERCENT_KINDS:
+            return not 1 <= self.value <= 10_000, "send 1 to 10000 basis points (1000 is 10 %)"
+        if self.kind == "fixed":
+            return self.value < 1, "send the cents to take off"
+        return self.value != 0, "leave it out"
+
+    def _lacks(self, quantity: int | None) -> bool:
+        return self.kind == "buy_x_get_y" and not quantity
 
 
 class PromotionRedemption(TenantModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +10,8 @@ from sqlalchemy import ARRAY, CheckConstraint, Double, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.commerce.stores import rules
+from app.commerce.stores.rules import Availability, Channel, PreorderPolicy, Schedule
 from app.core.model import Json, TenantModel, unique_within_tenant
 
 PAYMENT_METHODS = ("cash", "card_on_delivery", "pix")
@@ -51,3 +54,30 @@ class Store(TenantModel):
     )
     logo_file_id: Mapped[UUID | None]
     banner_file_id: Mapped[UUID | None]
+
+    def schedule(self) -> Schedule:
+        """The opening hours as the rules read them."""
+        return Schedule.from_rows(self.timezone, self.hours, self.exceptions)
+
+    def policy(self) -> PreorderPolicy | None:
+        """How far ahead one may order here; None: not at all."""
+        if not self.preorder_enabled:
+            return None
+        return PreorderPolicy(
+            self.preorder_lead_minutes, self.preorder_slot_minutes, self.preorder_horizon_days
+        )
+
+    def channels(self) -> frozenset[Channel]:
+        """The ways of handing over that are switched on."""
+        switches = {Channel.DELIVERY: self.delivery_enabled, Channel.PICKUP: self.pickup_enabled}
+        return frozenset(channel for channel, on in switches.items() if on)
+
+    def state(self) -> rules.StoreState:
+        """Everything that decides whether an order is taken."""
+        return rules.StoreState(self.schedule(), self.is_active, self.channels(), self.policy())
+
+    def availability(
+        self, channel: Channel, at: datetime, scheduled_for: datetime | None = None
+    ) -> Availability:
+        """The one answer to "may this be ordered now?" (``rules.availability``)."""
+        return rules.availability(self.state(), channel, at, scheduled_for)

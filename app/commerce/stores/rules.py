@@ -20,6 +20,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 HORIZON_DAYS = 30  # how far ahead openings and closings are looked for
@@ -102,6 +103,23 @@ class Schedule:
             ZoneInfo(self.timezone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise InvalidHours(f"unknown timezone: {self.timezone!r}") from error
+
+    @classmethod
+    def from_rows(
+        cls, timezone: str, hours: list[dict[str, Any]], exceptions: list[dict[str, Any]]
+    ) -> Schedule:
+        """Read the JSON that a store keeps. Raises InvalidHours."""
+        return cls(
+            timezone,
+            tuple(WeeklyInterval.of(h["weekday"], h["opens"], h["closes"]) for h in hours),
+            tuple(
+                DateException(
+                    date.fromisoformat(e["date"]),
+                    tuple(Interval(i["opens"], i["closes"]) for i in e.get("intervals", ())),
+                )
+                for e in exceptions
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ async def test_same_key_answers_the_same_order(shopper: httpx.AsyncClient, shop:
 Change = dict[str, Any]
 
 REFUSALS: list[tuple[str, Change, Change, int, str]] = [
-    ("unknown store", {"store": "nowhere"}, {}, 404, "store-unknown"),
+    ("unknown store", {"store": "nowhere"}, {}, 404, "store-not-found"),
     ("closed store", {}, {"hours": []}, 409, "store-closed"),
     ("inactive store", {}, {"is_active": False}, 409, "store-closed"),
     ("no pickup here", {}, {"pickup_enabled": False}, 409, "store-closed"),

@@ -1,0 +1,380 @@
+"""What can be done to the catalogue; every change is told and forgets the menus kept ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from app.commerce.catalog.models import (
+    Category,
+    Modifier,
+    ModifierGroup,
+    Product,
+    ProductModifierGroup,
+    StoreProduct,
+    Variant,
+)
+from app.commerce.catalog.problems import (
+    CategoryNotEmpty,
+    CategoryNotFound,
+    ChoicesContradict,
+    CompareAtTooLow,
+    ImageNotFound,
+    ModifierGroupNotFound,
+    ModifierNotFound,
+    TooManyCategories,
+)
+from app.commerce.catalog.repository import (
+    CategoryRepository,
+    MenuRepository,
+    ModifierGroupRepository,
+    ProductRepository,
+    VariantRepository,
+    file_keys,
+)
+from app.commerce.catalog.rules import free_slug, like_patterns, slugify
+from app.commerce.catalog.schemas import (
+    CategoryCreate,
+    CategoryUpdate,
+    ImageRead,
+    MenuProduct,
+    ModifierGroupCreate,
+    ModifierGroupRead,
+    ModifierGroupUpdate,
+    ModifierWrite,
+    ProductCreate,
+    ProductRead,
+    ProductSummary,
+    ProductUpdate,
+    StoreOverride,
+    StoreOverrideRead,
+    VariantCreate,
+    VariantRead,
+    VariantUpdate,
+)
+from app.commerce.catalog.snapshot import TOPIC, media_url, product_bodies
+from app.commerce.stores.problems import StoreNotFound
+from app.contracts.commerce import CatalogChanged
+from app.core.clock import now
+from app.core.model import Model
+from app.core.pagination import Page, PageRequest
+from app.core.schema import Input
+from app.kernel.work import UnitOfWork, Work
+
+MAX_CATEGORIES = 500
+
+
+def _tell(work: UnitOfWork, kind: str, change: str, item_id: UUID, name: str) -> None:
+    work.publish(CatalogChanged(kind=kind, change=change, item_id=item_id, item_name=name))
+    work.ring(TOPIC)
+
+
+def _sent(body: Input) -> dict[str, object]:
+    return body.model_dump(include=body.model_fields_set)
+
+
+def _apply(work: UnitOfWork, row: Model, values: Mapping[str, object], resource: str) -> None:
+    """Set the values on ``row``; the audit trail keeps before and after of those that differ."""
+    before: dict[str, object] = {}
+    after: dict[str, object] = {}
+    for field, value in values.items():
+        if getattr(row, field) != value:
+            before[field], after[field] = getattr(row, field), value
+            setattr(row, field, value)
+    if after:
+        work.record(f"catalog.{resource}_edited", resource, row.id, before=before, after=after)
+
+
+class CategoryService:
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.categories = CategoryRepository(work.session)
+
+    async def in_order(self) -> Sequence[Category]:
+        """All categories, in menu order; there are at most 500."""
+        return await self.categories.in_order()
+
+    async def get(self, category_id: UUID) -> Category:
+        return await self.categories.get(category_id)
+
+    async def create(self, body: CategoryCreate) -> Category:
+        """Raises SlugTaken, TooManyCategories."""
+        if await self.categories.count() >= MAX_CATEGORIES:
+            raise TooManyCategories()
+        slug = body.slug
+        if slug is None:
+            base = slugify(body.name)
+            slug = free_slug(base, await self.categories.slugs_like(base))
+        fields = body.model_dump(exclude={"slug"})
+        category = await self.categories.add(Category(slug=slug, **fields))
+        _tell(self.work, "category", "created", category.id, category.name)
+        return category
+
+    async def update(self, category_id: UUID, body: CategoryUpdate) -> Category:
+        """Raises CategoryNotFound, SlugTaken."""
+        category = await self.categories.get(category_id, lock=True)
+        _apply(self.work, category, _sent(body), "category")
+        await self.categories.flush()
+        _tell(self.work, "category", "updated", category.id, category.name)
+        return category
+
+    async def delete(self, category_id: UUID) -> None:
+        """Soft. Raises CategoryNotFound, CategoryNotEmpty."""
+        # The lock keeps products from being moved here meanwhile: they take a share of it.
+        category = await self.categories.get(category_id, lock=True)
+        if await self.categories.has_products(category_id):
+            raise CategoryNotEmpty()
+        category.deleted_at = now()
+        _tell(self.work, "category", "deleted", category.id, category.name)
+
+    async def reorder(self, ids: Sequence[UUID]) -> Sequence[Category]:
+        """Put these first, in this order; the others follow as they were.
+
+        Raises CategoryNotFound when one is unknown.
+        """
+        known = {c.id: c for c in await self.categories.in_order(lock=True)}
+        wanted = list(dict.fromkeys(ids))
+        for category_id in wanted:
+            if category_id not in known:
+                raise CategoryNotFound(id=str(category_id))
+        ordered = [known.pop(i) for i in wanted] + list(known.values())
+        for position, category in enumerate(ordered):
+            category.position = position
+        _tell(self.work, "category", "updated", ordered[0].id, ordered[0].name)
+        return ordered
+
+
+class ProductService:
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.products = ProductRepository(work.session)
+        self.variants = VariantRepository(work.session)
+        self.categories = CategoryRepository(work.session)
+
+    async def page(
+        self, page: PageRequest, query: str, category_id: UUID | None, is_active: bool | None
+    ) -> Page[Product]:
+        """Products, newest first; every word of ``query`` must occur in name or SKU."""
+        return await self.products.filtered(
+            page, patterns=like_patterns(query), category_id=category_id, is_active=is_active
+        )
+
+    async def get(self, product_id: UUID) -> ProductRead:
+        product = await self.products.whole(product_id)
+        keys = await file_keys(self.work.session, product.image_file_ids)
+        images = [
+            ImageRead(id=i, url=media_url(keys[i]) or "")
+            for i in map(UUID, product.image_file_ids)
+            if i in keys
+        ]
+        overrides = await self.products.overrides(product_id)
+        return ProductRead(
+            **ProductSummary.model_validate(product).model_dump(),
+            images=images,
+            variants=[VariantRead.model_validate(v) for v in product.variants],
+            modifier_groups=[
+                ModifierGroupRead.model_validate(link.group) for link in product.group_links
+            ],
+            stores=[StoreOverrideRead.model_validate(o) for o in overrides],
+        )
+
+    async def create(self, body: ProductCreate) -> ProductRead:
+        """Raises CategoryNotFound, ImageNotFound, CompareAtTooLow, SlugTaken, ExternalRefTaken."""
+        await self._check_references(body.category_id, body.image_file_ids)
+        slug = body.slug
+        if slug is None:
+            base = slugify(body.name)
+            slug = free_slug(base, await self.products.slugs_like(base))
+        fields = body.model_dump(exclude={"slug", "image_file_ids"})
+        images = [str(i) for i in body.image_file_ids]
+        product = Product(slug=slug, image_file_ids=images, **fields)
+        _check_prices(product)
+        await self.products.add(product)
+        _tell(self.work, "product", "created", product.id, product.name)
+        return await self.get(product.id)
+
+    async def update(self, product_id: UUID, body: ProductUpdate) -> ProductRead:
+        """Raises ProductNotFound and all that ``create`` raises."""
+        product = await self.products.get(product_id, lock=True)
+        sent = _sent(body)
+        await self._check_references(
+            body.category_id if "category_id" in sent else None, body.image_file_ids
+        )
+        if "image_file_ids" in sent:
+            sent["image_file_ids"] = [str(i) for i in body.image_file_ids]
+        _apply(self.work, product, sent, "product")
+        _check_prices(product)
+        await self.products.flush()
+        _tell(self.work, "product", "updated", product.id, product.name)
+        return await self.get(product_id)
+
+    async def delete(self, product_id: UUID) -> None:
+        """Soft: orders keep their own names and prices. Raises ProductNotFound."""
+        product = await self.products.get(product_id, lock=True)
+        product.deleted_at = now()
+        product.external_ref = None  # free for the product that an import brings next
+        _tell(self.work, "product", "deleted", product.id, product.name)
+
+    async def add_variant(self, product_id: UUID, body: VariantCreate) -> Variant:
+        """Raises ProductNotFound."""
+        product = await self.products.get(product_id, lock=True)
+        variant = await self.variants.add(Variant(product_id=product_id, **body.model_dump()))
+        _tell(self.work, "product", "updated", product.id, product.name)
+        return variant
+
+    async def update_variant(
+        self, product_id: UUID, variant_id: UUID, body: VariantUpdate
+    ) -> Variant:
+        """Raises ProductNotFound, VariantNotFound."""
+        product = await self.products.get(product_id)
+        variant = await self.variants.of(product_id, variant_id)
+        _apply(self.work, variant, _sent(body), "variant")
+        _tell(self.work, "product", "updated", product.id, product.name)
+        return variant
+
+    async def delete_variant(self, product_id: UUID, variant_id: UUID) -> None:
+        """Soft. Raises ProductNotFound, VariantNotFound."""
+        product = await self.products.get(product_id)
+        (await self.variants.of(product_id, variant_id)).deleted_at = now()
+        _tell(self.work, "product", "updated", product.id, product.name)
+
+    async def set_groups(self, product_id: UUID, group_ids: Sequence[UUID]) -> ProductRead:
+        """Offer these modifier groups, in this order. Raises ProductNotFound, and
+        ModifierGroupNotFound with the unknown id."""
+        product = await self.products.get(product_id, lock=True)
+        existing = await ModifierGroupRepository(self.work.session).existing(group_ids)
+        for group_id in group_ids:
+            if group_id not in existing:
+                raise ModifierGroupNotFound(id=str(group_id))
+        links = {link.group_id: link for link in await self.products.links(product_id)}
+        for position, group_id in enumerate(group_ids):
+            link = links.pop(group_id, None) or ProductModifierGroup(
+                product_id=product_id, group_id=group_id
+            )
+            link.position = position
+            self.work.session.add(link)
+        for link in links.values():
+            await self.work.session.delete(link)
+        await self.products.flush()
+        _tell(self.work, "product", "updated", product.id, product.name)
+        return await self.get(product_id)
+
+    async def set_override(
+        self, product_id: UUID, store_id: UUID, body: StoreOverride
+    ) -> StoreProduct:
+        """What one store does differently. Raises ProductNotFound, StoreNotFound."""
+        product = await self.products.get(product_id, lock=True)
+        if not await self.products.has_store(store_id):
+            raise StoreNotFound()
+        found = [o for o in await self.products.overrides(product_id) if o.store_id == store_id]
+        override = found[0] if found else StoreProduct(store_id=store_id, product_id=product_id)
+        override.is_available, override.price_cents = body.is_available, body.price_cents
+        self.work.session.add(override)
+        await self.products.flush()
+        _tell(self.work, "product", "updated", product.id, product.name)
+        return override
+
+    async def _check_references(self, category_id: UUID | None, images: Sequence[UUID]) -> None:
+        if category_id is not None:
+            await self.categories.get_shared(category_id)
+        missing = set(images) - await self.products.existing_files(images) if images else set()
+        if missing:
+            raise ImageNotFound(ids=sorted(map(str, missing)))
+
+
+def _check_prices(product: Product) -> None:
+    if product.compare_at_cents is not None and product.compare_at_cents <= product.price_cents:
+        raise CompareAtTooLow(
+            errors=[{"pointer": "/body/compare_at_cents", "detail": CompareAtTooLow.title}]
+        )
+
+
+class ModifierGroupService:
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.groups = ModifierGroupRepository(work.session)
+
+    async def page(self, page: PageRequest) -> Page[ModifierGroup]:
+        return await self.groups.page(self.groups.query(), page)
+
+    async def get(self, group_id: UUID) -> ModifierGroup:
+        return await self.groups.get(group_id)
+
+    async def create(self, body: ModifierGroupCreate) -> ModifierGroup:
+        """Raises ChoicesContradict, ModifierNotFound (a new group has no known modifiers)."""
+        group = ModifierGroup(**body.model_dump(exclude={"modifiers"}))
+        _check_choices(group)
+        await self.groups.add(group)
+        await self._put(group.id, {}, body.modifiers)
+        _tell(self.work, "modifier_group", "created", group.id, group.name)
+        return await self.groups.afresh(group.id)
+
+    async def update(self, group_id: UUID, body: ModifierGroupUpdate) -> ModifierGroup:
+        """Raises ModifierGroupNotFound, ChoicesContradict."""
+        group = await self.groups.get(group_id, lock=True)
+        _apply(self.work, group, _sent(body), "modifier_group")
+        _check_choices(group)
+        _tell(self.work, "modifier_group", "updated", group.id, group.name)
+        return group
+
+    async def set_modifiers(self, group_id: UUID, wanted: list[ModifierWrite]) -> ModifierGroup:
+        """The whole list: known ids are changed, new ones made, missing ones removed.
+
+        Raises ModifierGroupNotFound, ModifierNotFound with the id that is not the group's.
+        """
+        group = await self.groups.get(group_id, lock=True)
+        await self._put(group_id, {m.id: m for m in group.modifiers}, wanted)
+        _tell(self.work, "modifier_group", "updated", group.id, group.name)
+        return await self.groups.afresh(group_id)
+
+    async def delete(self, group_id: UUID) -> None:
+        """Soft; no product offers it any more. Raises ModifierGroupNotFound."""
+        group = await self.groups.get(group_id, lock=True)
+        group.deleted_at = now()
+        await self.groups.unlink(group_id)
+        _tell(self.work, "modifier_group", "deleted", group.id, group.name)
+
+    async def _put(
+        self, group_id: UUID, known: dict[UUID, Modifier], wanted: Sequence[ModifierWrite]
+    ) -> None:
+        for item in wanted:
+            if item.id is not None and item.id not in known:
+                raise ModifierNotFound(id=str(item.id))
+        for position, item in enumerate(wanted):
+            fields = {**item.model_dump(exclude={"id"}), "position": position}
+            if item.id is None:
+                self.work.session.add(Modifier(group_id=group_id, **fields))
+                continue
+            _apply(self.work, known.pop(item.id), fields, "modifier")
+        await self.groups.flush()
+        await self.groups.remove_modifiers(list(known))
+
+
+def _check_choices(group: ModifierGroup) -> None:
+    if group.min_choices > group.max_choices:
+        raise ChoicesContradict(
+            errors=[{"pointer": "/body/min_choices", "detail": ChoicesContradict.title}]
+        )
+
+
+class MenuService:
+    """What the storefront asks beyond the ready menu."""
+
+    def __init__(self, work: Work) -> None:
+        self.menu = MenuRepository(work.session)
+
+    async def search(
+        self, store: str, query: str, category: str, page: PageRequest
+    ) -> Page[MenuProduct]:
+        """What the store sells, by words and category (slug or id), newest first.
+
+        Raises StoreNotFound.
+        """
+        found = await self.menu.store(store)
+        if found is None:
+            raise StoreNotFound()
+        ids = await self.menu.search(found["id"], like_patterns(query), category, page)
+        rows = await self.menu.rows(found["id"], ids.items)
+        bodies = {body["id"]: body for body in product_bodies(rows)}
+        items = [MenuProduct.model_validate(bodies[i]) for i in ids.items if i in bodies]
+        return Page(items, ids.next_cursor)

@@ -1,0 +1,88 @@
+"""What a change of stock is, what it did, and when that concerns somebody; no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class StockChange:
+    """One intended movement of one item in one store; ``quantity`` is signed units."""
+
+    store_id: UUID
+    item_kind: str
+    item_id: UUID
+    kind: str
+    quantity: int
+    reason: str | None
+    actor_name: str
+    order_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StockMoved:
+    """A level right after a change, and before it (None: the change began the tracking)."""
+
+    level_id: UUID
+    before: int | None
+    on_hand: int
+    low_at: int | None
+
+    @property
+    def crossed_zero(self) -> bool:
+        """Whether the item became available or ceased to be; untracked is available."""
+        return (self.before is None or self.before > 0) != (self.on_hand > 0)
+
+    @property
+    def fell_low(self) -> bool:
+        """Whether this change took the level from above its alert to it or below."""
+        if self.low_at is None or self.before is None:
+            return False
+        return self.on_hand <= self.low_at < self.before
+
+
+@dataclass(frozen=True, slots=True)
+class LevelView:
+    id: UUID
+    store_id: UUID
+    store_name: str
+    item_kind: str
+    item_id: UUID
+    item_name: str
+    on_hand: int
+    low_at: int | None
+
+    @property
+    def is_low(self) -> bool:
+        return self.on_hand <= (self.low_at or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class MovementView:
+    id: UUID
+    created_at: datetime
+    store_id: UUID
+    item_kind: str
+    item_id: UUID
+    item_name: str
+    kind: str
+    quantity: int
+    order_id: UUID | None
+    reason: str | None
+    actor_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LevelFilter:
+    store_id: UUID | None = None
+    low: bool = False
+    query: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MovementFilter:
+    item_id: UUID | None = None
+    store_id: UUID | None = None
+    order_id: UUID | None = None

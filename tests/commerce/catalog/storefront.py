@@ -1,0 +1,46 @@
+"""How these tests read a menu and ring its doorbell."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from app.commerce.catalog import snapshot
+from app.commerce.catalog.schemas import MenuRead
+from tests.factories.tenants import World
+
+URL = "/api/v1/catalog"
+ADMIN = "/api/v1/admin/catalog"
+
+
+async def read_menu(client: httpx.AsyncClient, store: str = "centro") -> dict[str, Any]:
+    """The menu, checked against its documented shape."""
+    answer = await client.get(URL, params={"store": store})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    MenuRead.model_validate(found, extra="forbid")
+    return found
+
+
+def by_id(menu: dict[str, Any]) -> dict[UUID, dict[str, Any]]:
+    return {UUID(p["id"]): p for p in menu["products"]}
+
+
+async def ring(world: World) -> None:
+    """Ring, and wait until the ring has also come back through Redis."""
+    again, bus, heard = asyncio.Event(), world.runtime.bus, []
+
+    def listener(key: str) -> None:
+        if key == str(world.tenant.id):
+            heard.append(key)
+        if len(heard) == 2:
+            again.set()
+
+    bus.listen(snapshot.TOPIC, listener)
+    async with world.work() as work:
+        work.ring(snapshot.TOPIC)
+    await asyncio.wait_for(again.wait(), 2)
+    bus.unlisten(snapshot.TOPIC, listener)
