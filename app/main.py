@@ -36,6 +36,9 @@ except PackageNotFoundError:
 _BUSY = {"55P03", "40P01", "40001"}
 """lock_not_available, deadlock_detected, serialization_failure: a loser is told to try again."""
 
+_UNSTORABLE = {"22021", "22P05"}
+"""Text that Postgres cannot hold, such as a NUL character."""
+
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -136,6 +139,8 @@ def _install_database_handlers(api: FastAPI) -> None:
 
 
 def _from_database(request: Request, error: Exception, sqlstate: str | None) -> Response:
+    if sqlstate in _UNSTORABLE:
+        return problems.render(request, problems.Invalid("The text holds a NUL character."))
     if sqlstate in _BUSY:
         return problems.render(request, problems.Busy())
     if sqlstate is not None and sqlstate[:2] in ("08", "53", "57"):

@@ -307,16 +307,17 @@ def _slots(schedule: Schedule, policy: PreorderPolicy, at: datetime) -> Iterator
     length = timedelta(minutes=policy.slot_minutes)
     last_day = today + timedelta(days=policy.horizon_days)
     zone = ZoneInfo(schedule.timezone)
-    latest_start = earliest
+    # A set: where intervals overlap a start is offered once, and each interval keeps its own
+    # starts, so that no slot vanishes because a neighbour moved into the horizon.
+    starts: set[datetime] = set()
     for offset in range(-1, policy.horizon_days + 1):
         for span in _spans_starting_on(schedule, today + timedelta(days=offset)):
             start = span.start
             while start + length <= span.end and start.astimezone(zone).date() <= last_day:
-                # Overlapping intervals may not offer a moment twice or out of order.
-                if start >= latest_start:
-                    yield Slot(start, start + length)
-                    latest_start = start + timedelta(microseconds=1)
+                if start >= earliest:
+                    starts.add(start)
                 start += length
+    return (Slot(start, start + length) for start in sorted(starts))
 
 
 def _spans_starting_on(schedule: Schedule, day: date) -> list[Slot]:
