@@ -6,22 +6,44 @@ from fastapi import APIRouter
 from sqlalchemy import MetaData
 
 from app.commerce.catalog import models as _catalog
+from app.commerce.catalog import snapshot as catalog_snapshot
+from app.commerce.catalog.admin import router as catalog_admin_router
+from app.commerce.catalog.endpoints import router as catalog_router
+from app.commerce.checkout.endpoints import router as checkout_router
 from app.commerce.customers import models as _customers
+from app.commerce.customers.endpoints import router as customers_router
 from app.commerce.inventory import models as _inventory
+from app.commerce.inventory.endpoints import router as inventory_router
 from app.commerce.orders import models as _orders
+from app.commerce.orders.endpoints import admin_router as orders_admin_router
+from app.commerce.orders.endpoints import public_router as orders_router
+from app.commerce.orders.service import OrderService
 from app.commerce.promotions import models as _promotions
+from app.commerce.promotions.endpoints import router as promotions_router
 from app.commerce.shipping import models as _shipping
+from app.commerce.shipping.endpoints import router as shipping_router
 from app.commerce.stores import models as _stores
-from app.contracts.commerce import OrderPlaced
+from app.commerce.stores.endpoints import router as stores_router
+from app.contracts.commerce import OrderLookup, OrderPlaced, OrderStatusChanged
+from app.contracts.gateways.messaging import MessageGateway
+from app.conversations.notifications import jobs as order_news
 from app.conversations.notifications import models as _notifications
+from app.conversations.notifications.endpoints import router as notifications_router
 from app.core.model import Model
+from app.integrations.telegram.client import TelegramClient
+from app.integrations.whatsapp.client import WhatsAppClient
 from app.kernel import health, idempotency
 from app.kernel.audit import models as _audit
+from app.kernel.audit.endpoints import router as audit_router
 from app.kernel.connections import models as _connections
+from app.kernel.connections.endpoints import router as connections_router
 from app.kernel.contacts import models as _contacts
 from app.kernel.files import models as _files
+from app.kernel.files.endpoints import router as files_router
 from app.kernel.groups import models as _groups
+from app.kernel.groups.endpoints import router as groups_router
 from app.kernel.jobs import models as _jobs
+from app.kernel.jobs.endpoints import router as jobs_router
 from app.kernel.jobs.service import Handler
 from app.kernel.middleware import Ready
 from app.kernel.realtime import models as _realtime
@@ -30,9 +52,31 @@ from app.kernel.sessions import models as _sessions
 from app.kernel.sessions.endpoints import router as sessions_router
 from app.kernel.tenants import models as _tenants
 from app.kernel.users import models as _users
-from app.kernel.work import Ports, Subscribers
+from app.kernel.users.endpoints import router as users_router
+from app.kernel.work import Ports, Subscribers, UnitOfWork
 
-ROUTERS: list[APIRouter] = [health.router, sessions_router, realtime_router]
+ROUTERS: list[APIRouter] = [
+    checkout_router,
+    orders_router,
+    orders_admin_router,
+    health.router,
+    sessions_router,
+    realtime_router,
+    users_router,
+    groups_router,
+    audit_router,
+    files_router,
+    connections_router,
+    jobs_router,
+    stores_router,
+    shipping_router,
+    customers_router,
+    inventory_router,
+    promotions_router,
+    notifications_router,
+    catalog_router,
+    catalog_admin_router,
+]
 
 MODELS = (
     _tenants, _users, _groups, _sessions, _audit, _contacts, _files, _connections, _jobs,
@@ -51,10 +95,33 @@ SYSTEM_OBJECTS = frozenset(
 )
 """Tables that others own; migrations create them, the metadata does not know them."""
 
-PORTS = Ports()
 
-SUBSCRIBERS: Subscribers = {OrderPlaced: []}
+def _whatsapp(work: UnitOfWork) -> WhatsAppClient:
+    config = work.runtime.settings
+    return WhatsAppClient(
+        work.runtime.http, config.whatsapp_graph_base_url, config.whatsapp_graph_version
+    )
 
-JOBS: dict[str, Handler] = {}
 
-READY: dict[str, Ready] = {}
+def _telegram(work: UnitOfWork) -> TelegramClient:
+    return TelegramClient(work.runtime.http, work.runtime.settings.telegram_api_base_url)
+
+
+PORTS = (
+    Ports()
+    .bind(OrderLookup, OrderService)
+    .bind(MessageGateway, _whatsapp, name="whatsapp")
+    .bind(MessageGateway, _telegram, name="telegram")
+)
+
+SUBSCRIBERS: Subscribers = {
+    OrderPlaced: [order_news.ORDER_WHATSAPP, order_news.ORDER_TELEGRAM],
+    OrderStatusChanged: [order_news.ORDER_WHATSAPP, order_news.ORDER_TELEGRAM],
+}
+
+JOBS: dict[str, Handler] = {
+    order_news.ORDER_WHATSAPP: order_news.order_whatsapp,
+    order_news.ORDER_TELEGRAM: order_news.order_telegram,
+}
+
+READY: dict[str, Ready] = {"/api/v1/catalog": catalog_snapshot.ready}

@@ -47,6 +47,22 @@ class CatalogChanged(Event):
         return self.item_id
 
 
+class StockLow(Event):
+    """An item fell to its alert level or below; told once per fall."""
+
+    name: ClassVar[str] = "commerce.stock_low"
+    resource: ClassVar[str] = "stock_level"
+    topic: ClassVar[str | None] = "inventory"
+    stock_level_id: UUID
+    store_id: UUID
+    item_kind: str
+    """product, variant, modifier."""
+    item_id: UUID
+    item_name: str
+    on_hand: int
+    low_at: int
+
+
 @dataclass(frozen=True, slots=True)
 class OrderSummary:
     id: UUID

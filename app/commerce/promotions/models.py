@@ -69,8 +69,7 @@ class Promotion(TenantModel):
             id=self.id,
             name=self.name,
             kind=rules.PromotionKind(self.kind),
-            # The rules count whole percent.
-            value=self.value // 100 if self.kind in PERCENT_KINDS else self.value,
+            value=self.value,
             code=self.code,
             scope=rules.PromotionScope(self.scope),
             target_ids=frozenset(self.target_ids),

@@ -52,7 +52,7 @@ class Reason(StrEnum):
 class Promotion:
     """One promotion and what has been used of it.
 
-    ``value`` is whole percent (0 to 100) for ``percent``, ``first_order`` and, off the Y units,
+    ``value`` is basis points (1,500 = 15 %, at most 10,000) for ``percent``, ``first_order`` and, off the Y units,
     ``buy_x_get_y``; cents for ``fixed``; unused for ``free_shipping``. ``code`` None means
     automatic. Limits that are None do not exist. ``ends_at`` and ``hour_to`` are excluded; hours
     are the store's wall clock and may cross midnight, and the part after midnight belongs to the
@@ -385,8 +385,8 @@ def _worth(promotion: Promotion, base_cents: int) -> int:
     """Return the discount on a base before caps; percentages round half a cent up."""
     if promotion.kind is PromotionKind.FIXED:
         return min(max(0, promotion.value), base_cents)
-    percent = min(100, max(0, promotion.value))
-    return (base_cents * percent + 50) // 100
+    basis_points = min(10_000, max(0, promotion.value))
+    return (base_cents * basis_points + 5_000) // 10_000
 
 
 def _capped(promotion: Promotion, cents: int) -> int:

@@ -1,4 +1,4 @@
-"""Runs jobs on PgQueuer: delivery counts, tenant fairness, retries, a supervisor.
+"""Runs jobs on PgQueuer: delivery counts, tenant fairness, retries, a supervisor, a sweep.
 
 The eight rules of DESIGN §9 live here and in ``UnitOfWork.enqueue``; each has a test.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -20,10 +21,12 @@ import orjson
 from pgqueuer.db import AsyncpgPoolDriver
 from pgqueuer.errors import RetryRequested
 from pgqueuer.models import Job
+from pgqueuer.ports.driver import NotifyCallback
 from pgqueuer.qm import QueueManager
 from pgqueuer.queries import Queries
 
 from app.core.ids import new_id
+from app.kernel.tenancy import UnknownTenant
 from app.kernel.work import Actor, Runtime, WorkFactory, unit_of_work
 
 log = logging.getLogger(__name__)
@@ -31,8 +34,11 @@ log = logging.getLogger(__name__)
 MAX_DELIVERIES = 8
 """A job delivered more often than this is held for a person to look at."""
 _BACKOFF_S = (1, 5, 30, 120, 600, 1800, 3600)
-_HEARTBEAT = timedelta(seconds=60)
-_DEQUEUE = timedelta(seconds=3)
+_HEARTBEAT_S = 60.0
+_POLL = timedelta(seconds=1)
+"""New jobs ring; one handed back for later does not, and waits for the next look."""
+_SWEEP_S = 60.0
+_LONGEST_TURN_S = 30.0
 
 
 class RetryLater(Exception):
@@ -64,31 +70,135 @@ ON CONFLICT (job_id) DO UPDATE SET deliveries = job_deliveries.deliveries + 1, u
 RETURNING deliveries
 """
 _FAILED = "UPDATE job_deliveries SET last_error = $2, updated_at = now() WHERE job_id = $1"
-_DONE = "DELETE FROM job_deliveries WHERE job_id = $1"
+_FORGET = "DELETE FROM job_deliveries WHERE job_id = $1"
+
+# A job is held by rule 4 or not at all: PgQueuer also holds what it could not hand back while
+# the database was away. Without its dedupe key, or a twin queued meanwhile would refuse it.
+_REQUEUE = """
+UPDATE pgqueuer q SET status = 'queued', execute_after = now(), updated = now(), dedupe_key = NULL
+WHERE q.status = 'failed'
+  AND coalesce((SELECT d.deliveries FROM job_deliveries d WHERE d.job_id = q.id), 0) < $1
+"""
+# Counts outlive their jobs until here: forgetting each one at its end would cost every job a trip,
+# and a crash right after it would deliver the job again as if for the first time.
+_ORPHANS = """
+DELETE FROM job_deliveries WHERE id IN (
+  SELECT d.id FROM job_deliveries d
+  WHERE NOT EXISTS (SELECT FROM pgqueuer q WHERE q.id = d.job_id)
+  LIMIT $1 FOR UPDATE SKIP LOCKED)
+"""
+# PgQueuer folds its log into statistics and never deletes from either.
+_OLD_LOG = """
+DELETE FROM pgqueuer_log WHERE id IN (
+  SELECT id FROM pgqueuer_log WHERE aggregated AND created < now() - interval '7 days'
+  ORDER BY created LIMIT $1 FOR UPDATE SKIP LOCKED)
+"""
+_OLD_STATISTICS = """
+DELETE FROM pgqueuer_statistics WHERE id IN (
+  SELECT id FROM pgqueuer_statistics WHERE created < now() - interval '90 days'
+  ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+"""
+_SWEEP_ROWS = 20_000
+"""Most rows that one sweep deletes of a kind: short locks, and still 28 million a day."""
 
 
 class Held(Exception):
     """The job was delivered too often; PgQueuer keeps it with status ``failed``."""
 
 
+class _Line:
+    """One tenant's jobs in this process: how many, and how fast they get done."""
+
+    def __init__(self, share: int) -> None:
+        self.places = asyncio.Semaphore(share)
+        self.jobs = 0
+        self.run_s = 0.1
+        """Moving average of what a job takes."""
+        self.last_turn = 0.0
+
+
+class _Places:
+    """Who may run now: ``total`` jobs at once, one tenant at most half of them (rule 7).
+
+    As many more of a tenant wait here for their turn. The rest go back to the queue, each until
+    its turn should come at the tenant's own pace: a backlog of one tenant is then neither in the
+    way of another's single job nor a storm of hand-backs.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._share = max(1, total // 2)
+        self._total = asyncio.Semaphore(total)
+        self._lines: dict[UUID, _Line] = {}
+
+    @asynccontextmanager
+    async def place(self, tenant_id: UUID) -> AsyncIterator[None]:
+        """Wait for a place of the tenant. Raises RetryRequested when its line is full."""
+        line = self._lines.setdefault(tenant_id, _Line(self._share))
+        if line.jobs >= 2 * self._share:
+            raise RetryRequested(self._turn(line), reason="tenant at its share")
+        # Counted before anything is awaited: a batch starts all its jobs in the same instant.
+        line.jobs += 1
+        try:
+            async with line.places, self._total:
+                began = time.monotonic()
+                yield
+                line.run_s += (time.monotonic() - began - line.run_s) / 8
+        finally:
+            line.jobs -= 1
+            if not line.jobs:
+                del self._lines[tenant_id]
+
+    def _turn(self, line: _Line) -> timedelta:
+        now = time.monotonic()
+        turn = max(line.last_turn, now) + line.run_s / self._share
+        line.last_turn = min(turn, now + _LONGEST_TURN_S)
+        return timedelta(seconds=line.last_turn - now)
+
+
+class _Driver(AsyncpgPoolDriver):
+    """Says at once when the LISTEN connection is lost; PgQueuer's own probe takes up to 20 s."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], on_lost: Callable[[], None]) -> None:
+        super().__init__(pool)
+        self._on_lost = on_lost
+
+    async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
+        await super().add_listener(channel, callback)
+        if self._listener_connection is not None:
+            self._listener_connection.add_termination_listener(lambda _: self._on_lost())
+
+
 class Worker:
     """One runner per process, restarted in process when its listener or connection dies."""
 
-    def __init__(self, runtime: Runtime, handlers: dict[str, Handler]) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        handlers: dict[str, Handler],
+        *,
+        heartbeat_timeout_s: float = _HEARTBEAT_S,
+        max_deliveries: int = MAX_DELIVERIES,
+    ) -> None:
         self._runtime, self._handlers = runtime, handlers
         self._concurrency = runtime.settings.worker_concurrency
-        self._busy: Counter[UUID] = Counter()
+        self._heartbeat = timedelta(seconds=heartbeat_timeout_s)
+        self._max_deliveries = max_deliveries
+        self._places = _Places(self._concurrency)
         self._task: asyncio.Task[None] | None = None
+        self._sweeper: asyncio.Task[None] | None = None
         self._manager: QueueManager | None = None
         self._stopping = False
 
     async def start(self) -> None:
         """Begin to take jobs; returns at once."""
         self._task = asyncio.create_task(self._supervise(), name="worker")
+        self._sweeper = asyncio.create_task(self._sweep_forever(), name="worker-sweep")
 
     async def stop(self, patience_s: float = 10.0) -> None:
         """Finish what runs, take nothing new; what is not done in time is delivered again."""
         self._stopping = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         if self._manager is not None:
             self._manager.shutdown.set()
         if self._task is not None:
@@ -104,20 +214,32 @@ class Worker:
         if self._task is not None:
             await self._task
 
+    async def sweep(self) -> None:
+        """Put back what only a lost connection held; delete old log rows and spent counts."""
+        await self._system(_REQUEUE, self._max_deliveries)
+        for statement in (_ORPHANS, _OLD_LOG, _OLD_STATISTICS):
+            await self._system(statement, _SWEEP_ROWS)
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            try:
+                await self.sweep()
+            except Exception:
+                log.exception("worker.sweep_failed")
+            await asyncio.sleep(_SWEEP_S)
+
     async def _supervise(self) -> None:
         delay = 0.5
         while not self._stopping:
+            began = time.monotonic()
             try:
                 await self._run()
-                delay = 0.5
-            except asyncio.CancelledError:
-                raise
             except Exception:
                 # PgQueuer stops when its LISTEN connection dies (rule 5): begin again.
                 log.exception("worker.restarts", extra={"in_s": delay})
             if not self._stopping:
                 await asyncio.sleep(delay)
-                delay = min(delay * 2, 15)
+                delay = 0.5 if time.monotonic() - began > 60 else min(delay * 2, 15)
 
     async def _run(self) -> None:
         url = self._runtime.database.url
@@ -128,72 +250,90 @@ class Worker:
             server_settings={"application_name": "largo-worker", "jit": "off"},
         )
         try:
-            manager = self._manager = QueueManager(Queries(AsyncpgPoolDriver(pool)))
+            manager = self._manager = QueueManager(Queries(_Driver(pool, self._listener_lost)))
             for name in self._handlers:
                 manager.entrypoint(name, on_failure="hold")(self._entry(name))
             if self._stopping:
                 return
             await manager.run(
-                dequeue_timeout=_DEQUEUE,
-                batch_size=max(1, self._concurrency // 2),
-                max_concurrent_tasks=self._concurrency,
+                dequeue_timeout=_POLL,
+                # More than may run: the difference waits in _Places or is handed back, so that a
+                # flood is walked through quickly and whoever stands behind it is found.
+                batch_size=self._concurrency * 2,
+                max_concurrent_tasks=self._concurrency * 4,
                 shutdown_on_listener_failure=True,
-                heartbeat_timeout=_HEARTBEAT,
+                heartbeat_timeout=self._heartbeat,
             )
         finally:
             self._manager = None
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(pool.close(), 5)
 
+    def _listener_lost(self) -> None:
+        if self._manager is not None:
+            self._manager.shutdown.set()
+
     def _entry(self, name: str) -> Callable[[Job], Awaitable[None]]:
         async def run(job: Job) -> None:
-            await self._deliver(name, job)
+            try:
+                await self._deliver(name, job)
+            except asyncio.CancelledError:
+                # PgQueuer deletes a cancelled job; one that our own stop cut must come again.
+                raise RetryRequested(reason="worker stopped") from None
 
         return run
 
     async def _deliver(self, name: str, job: Job) -> None:
-        body = orjson.loads(job.payload or b"{}")
-        tenant_id = UUID(body["tenant_id"])
-        # One tenant never holds more than half of the places while another may wait (rule 7).
-        if self._busy[tenant_id] >= max(1, self._concurrency // 2):
-            raise RetryRequested(delay=timedelta(seconds=0.2), reason="tenant at its share")
-        delivery = await self._count(job, tenant_id, name)
-        self._busy[tenant_id] += 1
         try:
-            await self._handle(name, job, tenant_id, body["payload"], delivery)
-        finally:
-            self._busy[tenant_id] -= 1
-            if not self._busy[tenant_id]:
-                del self._busy[tenant_id]
-        await self._system(_DONE, job.id)
+            body = orjson.loads(job.payload or b"")
+            tenant_id, payload = UUID(body["tenant_id"]), body["payload"]
+        except (ValueError, KeyError, TypeError):
+            await self._count(job, None, name)
+            raise
+        async with self._places.place(tenant_id):
+            if self._stopping:
+                raise RetryRequested(reason="worker stops")
+            delivery = await self._count(job, tenant_id, name)
+            await self._handle(name, job, tenant_id, payload, delivery)
 
     async def _handle(
         self, name: str, job: Job, tenant_id: UUID, payload: dict[str, Any], delivery: int
     ) -> None:
         runtime = self._runtime
-        tenant = await runtime.tenants.by_id(tenant_id)
-        actor = Actor("job", name, None, f"job-{job.id}")
-        context = JobContext(
-            runtime, lambda: unit_of_work(runtime, tenant, actor), tenant_id, payload, delivery
-        )
         try:
-            await self._handlers[name](context)
+            tenant = await runtime.tenants.by_id(tenant_id)
+            actor = Actor("job", name, None, f"job-{job.id}")
+            await self._handlers[name](
+                JobContext(
+                    runtime,
+                    lambda: unit_of_work(runtime, tenant, actor),
+                    tenant_id,
+                    payload,
+                    delivery,
+                )
+            )
+        except UnknownTenant:
+            log.warning("job.tenant_gone", extra={"job": name, "job_id": job.id})
         except RetryLater as later:
-            await self._system(_DONE, job.id)
+            await self._system(_FORGET, job.id)
             raise RetryRequested(timedelta(seconds=later.seconds), reason=str(later)) from later
         except Exception as error:
             log.exception("job.failed", extra={"job": name, "job_id": job.id, "try": delivery})
             await self._system(_FAILED, job.id, f"{type(error).__name__}: {error}"[:500])
-            if delivery >= MAX_DELIVERIES:
+            if delivery >= self._max_deliveries:
                 raise
             wait = _BACKOFF_S[min(delivery, len(_BACKOFF_S)) - 1]
             raise RetryRequested(timedelta(seconds=wait), reason=type(error).__name__) from error
 
-    async def _count(self, job: Job, tenant_id: UUID, name: str) -> int:
-        async with self._runtime.database.system_driver() as driver:
-            found = await driver.fetchval(_COUNT, new_id(), job.id, tenant_id, name)
+    async def _count(self, job: Job, tenant_id: UUID | None, name: str) -> int:
+        try:
+            async with self._runtime.database.system_driver() as driver:
+                found = await driver.fetchval(_COUNT, new_id(), job.id, tenant_id, name)
+        except Exception as error:
+            # Nothing was done yet; a connection lost in the pool must not hold the job.
+            raise RetryRequested(timedelta(seconds=1), reason=type(error).__name__) from error
         delivery = int(found)
-        if delivery > MAX_DELIVERIES:
+        if delivery > self._max_deliveries:
             raise Held(f"delivered {delivery} times")
         return delivery
 

@@ -30,6 +30,7 @@ def statements(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[li
     """Every query sent from now on, through SQLAlchemy or on the driver; no BEGIN, no COMMIT."""
     seen: list[str] = []
     fetch, fetchrow = RawConnection.fetch, RawConnection.fetchrow
+    fetchval = RawConnection.fetchval
 
     async def fetched(self: RawConnection, query: str, *args: Any) -> Any:
         seen.append(query)
@@ -39,11 +40,16 @@ def statements(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Iterator[li
         seen.append(query)
         return await fetchrow(self, query, *args)
 
+    async def fetched_value(self: RawConnection, query: str, *args: Any) -> Any:
+        seen.append(query)
+        return await fetchval(self, query, *args)
+
     def executed(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         seen.append(statement)
 
     monkeypatch.setattr(ScopedConnection, "fetch", fetched)
     monkeypatch.setattr(ScopedConnection, "fetchrow", fetched_row)
+    monkeypatch.setattr(ScopedConnection, "fetchval", fetched_value)
     engine = runtime.database.tenant_engine.sync_engine
     event.listen(engine, "before_cursor_execute", executed)
     yield seen

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from app.commerce.catalog.schemas import MenuProduct
+from app.core.pagination import PageRead
 from tests.commerce.catalog.storefront import ADMIN, URL, by_id, read_menu
 from tests.factories.commerce import Shop
 
@@ -23,6 +25,7 @@ async def test_search(shopper: httpx.AsyncClient, owner: httpx.AsyncClient, shop
         answer = await shopper.get(f"{URL}/products", params={"store": "centro", **query})
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()
+        PageRead[MenuProduct].model_validate(body, extra="forbid")
         return body
 
     whole = await found()

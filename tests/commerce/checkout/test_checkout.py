@@ -224,7 +224,7 @@ async def test_preview_computes_the_same_and_writes_nothing(
     shopper: httpx.AsyncClient, shop: Shop
 ) -> None:
     product = await shop.product(price_cents=10_000, stock=3)
-    await shop.promotion(name="Dez", kind="percent", value=10, code="DEZ")
+    await shop.promotion(name="Dez", kind="percent", value=1000, code="DEZ")
     cart = shop.delivery(product, coupons=["dez", "OUTRO"])
     preview_body = {k: v for k, v in cart.items() if k not in ("customer", "payment")}
     before = await footprint(shop.world)

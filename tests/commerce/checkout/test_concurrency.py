@@ -93,7 +93,7 @@ async def test_first_order_offer_is_taken_once_per_person(
     shopper: httpx.AsyncClient, shop: Shop
 ) -> None:
     product = await shop.product(price_cents=10_000)
-    await shop.promotion(code="PRIMEIRO", kind="first_order", value=50)
+    await shop.promotion(code="PRIMEIRO", kind="first_order", value=5000)
     one = shop.cart(product, customer=buyer(1), coupons=["PRIMEIRO"])
     answers = await asyncio.gather(*(buy(shopper, one) for _ in range(12)))
     assert Counter(a.status_code for a in answers) == {201: 1, 409: 11}

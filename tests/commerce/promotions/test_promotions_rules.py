@@ -44,7 +44,7 @@ def promotion(number: int, kind: PromotionKind, value: int = 0, **facts: Any) ->
     return Promotion(UUID(int=number), f"promotion {number}", kind, value, **facts)
 
 
-def coupon(kind: PromotionKind = K.PERCENT, value: int = 10, **facts: Any) -> Promotion:
+def coupon(kind: PromotionKind = K.PERCENT, value: int = 1_000, **facts: Any) -> Promotion:
     return promotion(100, kind, value, code="VOLTA10", **facts)
 
 
@@ -55,9 +55,9 @@ def typed(*codes: str, **facts: Any) -> PromotionContext:
 @pytest.mark.parametrize(
     ("offer", "items", "shipping"),
     [
-        (promotion(1, K.PERCENT, 10), 1_750, 0),
-        (promotion(1, K.PERCENT, 100), 17_500, 0),
-        (promotion(1, K.PERCENT, 10, max_discount_cents=1_000), 1_000, 0),
+        (promotion(1, K.PERCENT, 1_000), 1_750, 0),
+        (promotion(1, K.PERCENT, 10_000), 17_500, 0),
+        (promotion(1, K.PERCENT, 1_000, max_discount_cents=1_000), 1_000, 0),
         (promotion(1, K.FIXED, 2_000), 2_000, 0),
         (promotion(1, K.FIXED, 99_999), 17_500, 0),
         (promotion(1, K.FREE_SHIPPING), 0, 900),
@@ -66,7 +66,7 @@ def typed(*codes: str, **facts: Any) -> PromotionContext:
         (promotion(1, K.FREE_SHIPPING, budget_cents=10_000, spent_cents=9_300), 0, 700),
         (
             promotion(
-                1, K.PERCENT, 50, scope=PromotionScope.CATEGORY, target_ids=frozenset({DRINKS})
+                1, K.PERCENT, 5_000, scope=PromotionScope.CATEGORY, target_ids=frozenset({DRINKS})
             ),
             1_500,
             0,
@@ -83,7 +83,7 @@ def typed(*codes: str, **facts: Any) -> PromotionContext:
             0,
         ),
         (
-            promotion(1, K.PERCENT, 10, scope=PromotionScope.STORE, target_ids=frozenset({STORE})),
+            promotion(1, K.PERCENT, 1_000, scope=PromotionScope.STORE, target_ids=frozenset({STORE})),
             1_750,
             0,
         ),
@@ -99,12 +99,12 @@ def test_what_each_kind_takes_off(offer: Promotion, items: int, shipping: int) -
 @pytest.mark.parametrize(
     ("buy", "get", "value", "expected"),
     [
-        (2, 1, 100, 2 * 1_000),  # six units: two free, the cheapest
-        (1, 1, 100, 3 * 1_000),
-        (1, 1, 50, 1_500),
-        (1, 2, 100, 3 * 1_000 + 4_500),
-        (5, 1, 100, 1_000),
-        (6, 1, 100, 0),
+        (2, 1, 10_000, 2 * 1_000),  # six units: two free, the cheapest
+        (1, 1, 10_000, 3 * 1_000),
+        (1, 1, 5_000, 1_500),
+        (1, 2, 10_000, 3 * 1_000 + 4_500),
+        (5, 1, 10_000, 1_000),
+        (6, 1, 10_000, 0),
     ],
 )
 def test_buy_x_get_y_rewards_the_cheapest_units(
@@ -119,7 +119,7 @@ def test_buy_x_get_y_rewards_the_cheapest_units(
 
 
 def test_the_first_order_only() -> None:
-    welcome = promotion(1, K.FIRST_ORDER, 20)
+    welcome = promotion(1, K.FIRST_ORDER, 2_000)
     assert apply([welcome], CART, replace(CONTEXT, is_first_order=True)).discount_cents == 3_500
     again = apply([welcome], CART, CONTEXT)
     assert again.discount_cents == 0
@@ -206,7 +206,7 @@ def test_hours_past_midnight_belong_to_the_evening_before(
     local_hour: int, weekday: int, applies: bool
 ) -> None:
     happy_night = promotion(
-        1, K.PERCENT, 10, weekdays=frozenset({weekday}), hour_from=time(21), hour_to=time(2)
+        1, K.PERCENT, 1_000, weekdays=frozenset({weekday}), hour_from=time(21), hour_to=time(2)
     )
     now = datetime(2026, 3, 4, tzinfo=UTC) + timedelta(hours=local_hour + 3)  # a Wednesday
     result = apply([happy_night], CART, replace(CONTEXT, now=now))
@@ -215,7 +215,7 @@ def test_hours_past_midnight_belong_to_the_evening_before(
 
 
 def test_combinable_promotions_stack_on_what_is_left() -> None:
-    ten = promotion(1, K.PERCENT, 10, combinable=True, priority=1)
+    ten = promotion(1, K.PERCENT, 1_000, combinable=True, priority=1)
     five_reais = promotion(2, K.FIXED, 500, combinable=True, priority=2)
     shipping = promotion(3, K.FREE_SHIPPING, combinable=True, priority=3)
     result = apply([shipping, five_reais, ten], CART, CONTEXT)
@@ -226,7 +226,7 @@ def test_combinable_promotions_stack_on_what_is_left() -> None:
 
 def test_the_customer_gets_the_better_of_one_alone_and_all_combined() -> None:
     alone = promotion(1, K.FIXED, 2_000)
-    ten = promotion(2, K.PERCENT, 10, combinable=True)
+    ten = promotion(2, K.PERCENT, 1_000, combinable=True)
     shipping = promotion(3, K.FREE_SHIPPING, combinable=True)
     together = apply([alone, ten, shipping], CART, CONTEXT)
     assert together.cents_by_promotion == {ten.id: 1_750, shipping.id: 900}
@@ -244,7 +244,7 @@ def test_equal_savings_go_by_priority_then_id() -> None:
 
 
 def test_a_promotion_with_nothing_left_to_take_is_not_redeemed() -> None:
-    everything = promotion(1, K.PERCENT, 100, combinable=True)
+    everything = promotion(1, K.PERCENT, 10_000, combinable=True)
     rest = promotion(2, K.FIXED, 500, combinable=True)
     result = apply([everything, rest], CART, CONTEXT)
     assert list(result.cents_by_promotion) == [everything.id]
@@ -266,7 +266,7 @@ def test_odd_cents_go_to_the_largest_remainder() -> None:
 
 def test_half_a_cent_rounds_up_once_per_promotion() -> None:
     lines = (CartLine("a", MARGHERITA, 5), CartLine("b", MARGHERITA, 10))
-    offer = promotion(1, K.PERCENT, 10)
+    offer = promotion(1, K.PERCENT, 1_000)
     assert apply([offer], Cart(lines), CONTEXT).discount_cents == 2
 
 

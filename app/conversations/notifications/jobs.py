@@ -1,0 +1,50 @@
+"""Jobs that tell people about orders: the customer on WhatsApp, the shop on Telegram."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from app.contracts.gateways.messaging import GatewayFailure
+from app.conversations.notifications.rules import OrderFact
+from app.conversations.notifications.schemas import NotificationChannel
+from app.conversations.notifications.service import NotificationService
+from app.kernel.jobs.service import JobContext, RetryLater
+
+ORDER_WHATSAPP = "conversations.notifications.order_whatsapp"
+ORDER_TELEGRAM = "conversations.notifications.order_telegram"
+
+
+async def order_whatsapp(job: JobContext) -> None:
+    """Tell the customer what happened to the order. Raises RetryLater."""
+    await _tell(job, NotificationChannel.WHATSAPP)
+
+
+async def order_telegram(job: JobContext) -> None:
+    """Tell the shop's chat of a new or cancelled order. Raises RetryLater."""
+    await _tell(job, NotificationChannel.TELEGRAM)
+
+
+async def _tell(job: JobContext, channel: NotificationChannel) -> None:
+    # Payloads are the events of contracts.commerce: a status change names where it went.
+    fact = OrderFact(job.payload.get("after", "placed"), job.payload.get("reason"))
+    async with job.works() as work:
+        message = await NotificationService(work).prepare(
+            channel, UUID(job.payload["order_id"]), fact
+        )
+    if message is None:
+        return
+    try:
+        sent = await message.gateway.send_text(
+            credentials=message.credentials,
+            to=message.to,
+            text=message.text,
+            reference=str(message.id),
+        )
+    except GatewayFailure as failure:
+        async with job.works() as work:
+            wait = await NotificationService(work).ended(message.id, failure)
+        if wait is not None:
+            raise RetryLater(wait) from failure
+        return
+    async with job.works() as work:
+        await NotificationService(work).accepted(message.id, sent)

@@ -1,0 +1,98 @@
+"""What each message about an order says, and how long to wait before trying a vendor again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.contracts.commerce import OrderSummary
+from app.core.money import format_money
+
+BACKOFF_S = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
+LONGEST_WAIT_S = 3600.0
+"""News of an order is worth nothing later; a vendor that asks for more is a refusal."""
+
+# Both vendors take 4096 characters: room for the head and the foot around the lines.
+_LONGEST_LINES = 3000
+_LONGEST_FIELD = 200
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFact:
+    """What happened to an order: ``placed``, or the status it moved to."""
+
+    name: str
+    reason: str | None = None
+
+
+def customer_text(order: OrderSummary, fact: OrderFact) -> str | None:
+    """The WhatsApp text for the customer; None when this fact is not told."""
+    head = _customer_head(order, fact)
+    if head is None:
+        return None
+    paragraphs = [f"Olá, {_one_line(order.customer_name)}! {head}"]
+    if fact.name == "placed":
+        paragraphs.append(_content(order))
+    if fact.reason and fact.name in ("cancelled", "rejected"):
+        paragraphs.append(f"Motivo: {_one_line(fact.reason)}")
+    if fact.name in ("placed", "confirmed"):
+        paragraphs.append(
+            f"Para acompanhar, abra o link do pedido nº {order.number} "
+            "recebido ao finalizar a compra."
+        )
+    return "\n\n".join(paragraphs)
+
+
+def shop_text(order: OrderSummary, fact: OrderFact) -> str | None:
+    """The Telegram text for the shop's team: new orders and cancellations."""
+    who = f"Cliente: {_one_line(order.customer_name)} {order.customer_phone}".rstrip()
+    if fact.name == "placed":
+        kind = "Retirada" if order.fulfilment == "pickup" else "Entrega"
+        store = _one_line(order.store_name)
+        return f"🔔 Novo pedido nº {order.number}, {store}\n{kind}\n{who}\n\n{_content(order)}"
+    if fact.name == "cancelled":
+        reason = f"\nMotivo: {_one_line(fact.reason)}" if fact.reason else ""
+        total = format_money(order.total_cents, order.currency)
+        return f"❌ Pedido nº {order.number} cancelado\n{who}\nTotal: {total}{reason}"
+    return None
+
+
+def retry_wait(attempts: int, asked_s: float | None) -> float | None:
+    """Seconds before attempt ``attempts + 1``; None when it is not worth waiting for."""
+    if attempts > len(BACKOFF_S):
+        return None
+    wait = max(BACKOFF_S[attempts - 1], asked_s or 0.0)
+    return wait if wait <= LONGEST_WAIT_S else None
+
+
+def _customer_head(order: OrderSummary, fact: OrderFact) -> str | None:
+    number, store = order.number, _one_line(order.store_name)
+    if fact.name == "ready" and order.fulfilment != "pickup":
+        return None
+    return {
+        "placed": f"Recebemos o seu pedido nº {number} em {store}.",
+        "confirmed": f"O seu pedido nº {number} foi confirmado por {store}.",
+        "out_for_delivery": f"O seu pedido nº {number} saiu para entrega.",
+        "ready": f"O seu pedido nº {number} está pronto para retirada em {store}.",
+        "delivered": f"O seu pedido nº {number} foi entregue. Obrigado pela preferência!",
+        "cancelled": f"O seu pedido nº {number} foi cancelado.",
+        "rejected": f"{store} não pôde aceitar o seu pedido nº {number}.",
+    }.get(fact.name)
+
+
+def _content(order: OrderSummary) -> str:
+    shown: list[str] = []
+    left = _LONGEST_LINES
+    for line in order.lines:
+        text = f"• {_one_line(line)}"
+        left -= len(text) + 1
+        if left < 0:
+            shown.append(f"… e mais {len(order.lines) - len(shown)} itens")
+            break
+        shown.append(text)
+    total = format_money(order.total_cents, order.currency)
+    return "\n".join([*shown, f"Total: {total}"])
+
+
+def _one_line(text: str) -> str:
+    """Free text as one line, so that nobody's name forges a line of ours."""
+    return " ".join(text.split())[:_LONGEST_FIELD]
