@@ -52,7 +52,12 @@ async def read_menu(request: Request, store: StoreSlug = "") -> Response:
     return response
 
 
-@router.get("/products", responses=_FAILURES, dependencies=[public("commerce")])
+@router.get(
+    "/products",
+    response_model=PageRead[MenuProduct],
+    responses=_FAILURES,
+    dependencies=[public("commerce")],
+)
 async def search_menu(
     menu: Menus,
     page: Paging,
@@ -61,6 +66,7 @@ async def search_menu(
         str, Query(max_length=80, description="Words in name or SKU; accents do not matter.")
     ] = "",
     category: Annotated[str, Query(max_length=80, description="Slug or id.")] = "",
-) -> PageRead[MenuProduct]:
+) -> Response:
     """Search what a store sells, newest first; the same products as in its menu."""
-    return PageRead[MenuProduct].model_validate(await menu.search(store, query, category, page))
+    body = await menu.search(store, query, category, page)
+    return Response(body, media_type="application/json")

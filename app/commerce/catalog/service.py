@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import orjson
+
 from app.commerce.catalog.models import (
     Category,
     Modifier,
@@ -37,7 +39,6 @@ from app.commerce.catalog.schemas import (
     CategoryCreate,
     CategoryUpdate,
     ImageRead,
-    MenuProduct,
     ModifierGroupCreate,
     ModifierGroupRead,
     ModifierGroupUpdate,
@@ -52,7 +53,7 @@ from app.commerce.catalog.schemas import (
     VariantRead,
     VariantUpdate,
 )
-from app.commerce.catalog.snapshot import TOPIC, media_url, product_bodies
+from app.commerce.catalog.snapshot import TOPIC, media_url, product_documents
 from app.commerce.stores.problems import StoreNotFound
 from app.contracts.commerce import CatalogChanged
 from app.core.clock import now
@@ -161,12 +162,9 @@ class ProductService:
 
     async def get(self, product_id: UUID) -> ProductRead:
         product = await self.products.whole(product_id)
-        keys = await file_keys(self.work.session, product.image_file_ids)
-        images = [
-            ImageRead(id=i, url=media_url(keys[i]) or "")
-            for i in map(UUID, product.image_file_ids)
-            if i in keys
-        ]
+        ids = [UUID(i) for i in product.image_file_ids]
+        keys = await file_keys(self.work.session, ids)
+        images = [ImageRead(id=i, url=media_url(keys[i]) or "") for i in ids if i in keys]
         overrides = await self.products.overrides(product_id)
         return ProductRead(
             **ProductSummary.model_validate(product).model_dump(),
@@ -363,18 +361,17 @@ class MenuService:
     def __init__(self, work: Work) -> None:
         self.menu = MenuRepository(work.session)
 
-    async def search(
-        self, store: str, query: str, category: str, page: PageRequest
-    ) -> Page[MenuProduct]:
-        """What the store sells, by words and category (slug or id), newest first.
-
-        Raises StoreNotFound.
+    async def search(self, store: str, query: str, category: str, page: PageRequest) -> bytes:
+        """What the store sells, by words and category (slug or id), newest first: the JSON of a
+        PageRead[MenuProduct], as it is sent. Raises StoreNotFound.
         """
         found = await self.menu.store(store)
         if found is None:
             raise StoreNotFound()
         ids = await self.menu.search(found["id"], like_patterns(query), category, page)
-        rows = await self.menu.rows(found["id"], ids.items)
-        bodies = {body["id"]: body for body in product_bodies(rows)}
-        items = [MenuProduct.model_validate(bodies[i]) for i in ids.items if i in bodies]
-        return Page(items, ids.next_cursor)
+        parts = await self.menu.parts(found["id"], ids.items)
+        bodies = dict(product_documents(parts, set()))
+        # The menu's own order is another; one that left the shelf just now is left out.
+        items = [orjson.Fragment(bodies[i]) for i in map(str, ids.items) if i in bodies]
+        cursor = str(ids.next_cursor) if ids.next_cursor else None
+        return orjson.dumps({"items": items, "next_cursor": cursor})

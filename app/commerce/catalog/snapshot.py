@@ -11,15 +11,15 @@ import asyncio
 import gzip
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
 import orjson
+from asyncpg import Record
 from starlette.types import Scope
 
-from app.commerce.catalog.repository import MenuRepository, MenuRows, Row
+from app.commerce.catalog.repository import Lines, MenuParts, MenuRepository
 from app.commerce.stores.problems import StoreNotFound
 from app.kernel.middleware import Headers, Meta
 from app.kernel.tenancy import TenantContext
@@ -201,10 +201,10 @@ class MenuCache:
             store = await found.store(slug.decode())
             if store is None:
                 raise StoreNotFound()
-            rows = await found.rows(store["id"])
+            parts = await found.parts(store["id"])
         self.built += 1
         # In a thread: a menu of thousands takes its time, and readers of others do not wait.
-        return await asyncio.to_thread(_render, store, rows, tenant.currency)
+        return await asyncio.to_thread(_render, store, parts, tenant.currency)
 
     def _keep(self, shelf: _Shelf, slug: bytes, menu: Menu) -> None:
         old = shelf.kept.pop(slug, None)
@@ -252,77 +252,63 @@ async def ready(scope: Scope, meta: Meta, runtime: Runtime) -> Answer | None:
     return menu.answer(meta.headers) if menu is not None else None
 
 
-def _render(store: Row, rows: MenuRows, currency: str) -> Menu:
-    # The driver's UUIDs are a subclass, which orjson hands to ``default``.
-    return Menu(orjson.dumps(menu_body(store, rows, currency), default=str))
-
-
-def menu_body(store: Row, rows: MenuRows, currency: str) -> dict[str, Any]:
-    """The body of a menu (schemas.MenuRead), ready for orjson."""
-    used = {p["category_id"] for p in rows.products}
-    return {
-        "store": {
-            **{name: store[name] for name in _STORE_FIELDS},
-            "currency": currency,
-            "logo_url": media_url(store["logo"]),
-            "banner_url": media_url(store["banner"]),
-        },
-        "categories": [dict(c) for c in rows.categories if c["id"] in used],
-        "products": product_bodies(rows),
+def _render(store: Record, parts: MenuParts, currency: str) -> Menu:
+    head = {
+        **{name: store[name] for name in _STORE_FIELDS},
+        "currency": currency,
+        "logo_url": media_url(store["logo"]),
+        "banner_url": media_url(store["banner"]),
     }
+    used: set[str] = set()
+    products = b",".join(body for _, body in product_documents(parts, used))
+    shown = [c for c in map(orjson.loads, _lines(parts.categories)) if c["id"] in used]
+    # The driver's UUIDs are a subclass, which orjson hands to ``default``.
+    return Menu(
+        b'{"store":%b,"categories":%b,"products":[%b]}'
+        % (orjson.dumps(head, default=str), orjson.dumps(shown), products)
+    )
 
 
 _STORE_FIELDS = (
     "id", "slug", "name", "phone", "timezone", "delivery_enabled", "pickup_enabled",
     "min_order_cents",
 )  # fmt: skip
-_PRODUCT_FIELDS = (
-    "id", "category_id", "slug", "name", "description", "price_cents", "dietary_tags",
-    "for_delivery", "for_pickup",
-)  # fmt: skip
-_VARIANT_FIELDS = ("id", "name", "price_cents", "available")
-_MODIFIER_FIELDS = (*_VARIANT_FIELDS, "max_quantity")
 
 
-def product_bodies(rows: MenuRows) -> list[dict[str, Any]]:
-    """The products of a menu (schemas.MenuProduct), ready for orjson."""
-    variants: dict[UUID, list[dict[str, Any]]] = {}
-    for v in rows.variants:
-        variants.setdefault(v["product_id"], []).append({f: v[f] for f in _VARIANT_FIELDS})
-    offered = _groups(rows)
-    groups: dict[UUID, list[dict[str, Any]]] = {}
-    for link in rows.links:
-        if link["group_id"] in offered:
-            groups.setdefault(link["product_id"], []).append(offered[link["group_id"]])
-    found = []
-    for row in rows.products:
-        of, before = variants.get(row["id"], []), row["compare_at_cents"]
-        body = {f: row[f] for f in _PRODUCT_FIELDS}
-        # A store's own price may lie above the price before: then nothing is crossed out.
-        body["compare_at_cents"] = before if before and before > row["price_cents"] else None
-        keys = (rows.keys.get(UUID(image)) for image in row["image_file_ids"])
-        body["images"] = [media_url(key) for key in keys if key]
-        body["available"] = any(v["available"] for v in of) if of else row["available"]
-        body["variants"], body["modifier_groups"] = of, groups.get(row["id"], [])
-        found.append(body)
-    return found
+def product_documents(parts: MenuParts, used: set[str]) -> Iterator[tuple[str, bytes]]:
+    """The products of a menu: id and JSON (schemas.MenuProduct); ``used`` gathers categories.
+
+    One by one, so that in a menu of thousands neither a long call keeps the interpreter from
+    other threads, nor do objects pile up for the garbage collector.
+    """
+    keys = {f["id"]: f["key"] for f in map(orjson.loads, _lines(parts.images))}
+    groups = {g["id"]: orjson.dumps(g) for g in map(orjson.loads, _lines(parts.groups))}
+    links = {k["product_id"]: k["group_ids"] for k in map(orjson.loads, _lines(parts.links))}
+    variants: dict[str, list[bytes]] = {}
+    sellable: set[str] = set()
+    for v in map(orjson.loads, _lines(parts.variants)):
+        of = v.pop("product_id")
+        variants.setdefault(of, []).append(orjson.dumps(v))
+        if v["available"]:
+            sellable.add(of)
+    for p in map(orjson.loads, _lines(parts.products)):
+        used.add(p["category_id"])
+        id = p["id"]
+        if id in variants:
+            p["available"] = id in sellable
+        p["images"] = [media_url(keys[image]) for image in p["images"] if image in keys]
+        p["variants"] = _array(variants.get(id, ()))
+        p["modifier_groups"] = _array(groups[g] for g in links.get(id, ()) if g in groups)
+        yield id, orjson.dumps(p)
 
 
-def _groups(rows: MenuRows) -> dict[UUID, dict[str, Any]]:
-    found: dict[UUID, dict[str, Any]] = {}
-    for row in rows.modifiers:
-        group = found.get(row["group_id"])
-        if group is None:
-            group = found[row["group_id"]] = {
-                "id": row["group_id"],
-                "name": row["group_name"],
-                "min_choices": row["min_choices"],
-                "max_choices": row["max_choices"],
-                "free_quantity": row["free_quantity"],
-                "modifiers": [],
-            }
-        group["modifiers"].append({f: row[f] for f in _MODIFIER_FIELDS})
-    return found
+def _array(documents: Iterable[bytes]) -> orjson.Fragment:
+    return orjson.Fragment(b"[%b]" % b",".join(documents))
+
+
+def _lines(text: Lines) -> list[str]:
+    # JSON escapes its own line ends; splitlines would also split at others inside strings.
+    return text.split("\n") if text else []
 
 
 def media_url(key: str | None) -> str | None:

@@ -67,8 +67,7 @@ def build(
     store = _open_store(cart, basis, at)
     if cart.fulfilment is FulfilmentType.DELIVERY and postal_code is None:
         raise AddressRequired()
-    lines = _price(cart, basis)
-    demand = _demand(cart.items, basis)
+    lines, demand = _price(cart, basis), _demand(cart.items, basis)
     _require_stock(demand, basis)
     subtotal = sum(line.unit_cents * line.quantity for line in lines)
     _require_minimum(store, subtotal)

@@ -80,8 +80,9 @@ WITH counter AS (
 ), contact AS (
   INSERT INTO contacts (id, name, phone, email, source, last_order_at)
   SELECT $45, $2, $3, $4, $16, now() FROM counter
-  ON CONFLICT (tenant_id, phone) DO UPDATE SET name = excluded.name,
-    email = coalesce(excluded.email, contacts.email), last_order_at = now()
+  -- Whoever knows a number may order with it, but not rename the person it belongs to.
+  ON CONFLICT (tenant_id, phone) DO UPDATE SET
+    email = coalesce(contacts.email, excluded.email), last_order_at = now()
   RETURNING id
 ), placed AS (
   INSERT INTO orders (id, number, store_id, contact_id, customer_name, customer_phone, fulfilment,
@@ -106,6 +107,11 @@ WITH counter AS (
     minutes, rule_id)
   SELECT $1, $1, $30::text, $31::jsonb, $32::bigint, $11, $33::bigint, $34::uuid
   WHERE $30::text IS NOT NULL
+), remembered AS (
+  INSERT INTO customer_addresses (id, contact_id, postal_code, address)
+  SELECT $1, contact.id, $30::text, $31::jsonb FROM contact
+  WHERE $30::text IS NOT NULL AND NOT EXISTS (SELECT FROM customer_addresses a
+    WHERE a.contact_id = contact.id AND a.address = $31::jsonb)
 ), told AS (
   INSERT INTO order_status_changes (id, order_id, after, actor_kind, actor_name)
   VALUES ($1, $1, 'pending', $35, $36)
@@ -122,22 +128,24 @@ WITH counter AS (
   WHERE p.id = r.id
 ), locked AS MATERIALIZED (
   -- The counter joins in so that it is locked before any stock, in every checkout.
-  SELECT l.id, l.item_id, l.item_kind, d.quantity
-  FROM counter, unnest($43::uuid[], $44::bigint[]) AS d(item_id, quantity)
+  SELECT l.id, l.item_id, l.item_kind, d.quantity, d.movement_id
+  FROM counter, unnest($43::uuid[], $44::bigint[], $46::uuid[])
+    AS d(item_id, quantity, movement_id)
   JOIN stock_levels l ON l.item_id = d.item_id
   WHERE l.store_id = $5 AND l.on_hand >= d.quantity
   ORDER BY l.item_id FOR NO KEY UPDATE OF l
 ), taken AS (
   UPDATE stock_levels l SET on_hand = l.on_hand - k.quantity FROM locked k WHERE l.id = k.id
-  RETURNING l.item_id, l.item_kind, l.on_hand, k.quantity
+  RETURNING l.id, l.item_id, l.item_kind, l.on_hand, l.low_at, k.quantity, k.movement_id
 ), moved AS (
   INSERT INTO stock_movements (id, store_id, item_kind, item_id, kind, quantity, order_id,
     actor_name)
-  SELECT gen_random_uuid(), $5, t.item_kind, t.item_id, 'sale', -t.quantity, $1, $36 FROM taken t
+  SELECT t.movement_id, $5, t.item_kind, t.item_id, 'sale', -t.quantity, $1, $36 FROM taken t
 )
 SELECT (SELECT last_number FROM counter) AS number, (SELECT id FROM contact) AS contact_id,
   (SELECT count(*) FROM taken) AS taken,
-  (SELECT coalesce(array_agg(item_id), '{}') FROM taken WHERE on_hand = 0) AS sold_out
+  (SELECT json_agg(t) FROM taken t WHERE on_hand = 0
+     OR (on_hand <= low_at AND on_hand + quantity > low_at))::text AS scarce
 """
 
 
@@ -147,7 +155,8 @@ class Placed:
     contact_id: UUID
     taken: int
     """How many stock levels were taken from; fewer than asked: somebody was faster."""
-    sold_out: list[UUID]
+    scarce: list[Row]
+    """Levels that this order emptied, or took down to their alert level."""
 
 
 class CheckoutRepository:
@@ -245,8 +254,9 @@ class CheckoutRepository:
             list(draft.demand),
             list(draft.demand.values()),
             new_id(),
+            [new_id() for _ in draft.demand],
         )
-        return Placed(row["number"], row["contact_id"], row["taken"], list(row["sold_out"]))
+        return Placed(row["number"], row["contact_id"], row["taken"], _many(row["scarce"]))
 
 
 def _line_columns(lines: Sequence[DraftLine]) -> tuple[list[Any], ...]:

@@ -23,13 +23,14 @@ from app.commerce.checkout.problems import (
     ShippingChanged,
 )
 from app.commerce.checkout.repository import CheckoutRepository
+from app.commerce.checkout.rows import Row
 from app.commerce.checkout.schemas import AddressIn, CartIn, CheckoutIn
 from app.commerce.orders.rules import FulfilmentType
 from app.commerce.orders.tracking import tracking_token
 from app.commerce.promotions.rules import normalise_code
 from app.commerce.shipping.problems import QuoteExpired, QuoteInvalid
 from app.commerce.shipping.service import ShippingService, SignedQuote
-from app.contracts.commerce import CatalogChanged, OrderPlaced
+from app.contracts.commerce import CatalogChanged, OrderPlaced, StockLow
 from app.core.clock import now
 from app.core.ids import new_id
 from app.core.phone import InvalidPhone, normalise_phone, phone_match_keys
@@ -68,9 +69,11 @@ class CheckoutService:
         phones = phone_match_keys(phone)
         promise = self._promise(order)
         draft, basis = await self._draft(order, phones, promise)
-        if any(use.is_limited for use in draft.redemptions):
-            # Limits are read again behind the promotions' row locks: they cannot be overrun.
+        if draft.redemptions:
+            # Promotions before counter and stock, as every writer does: no deadlock.
             await self.checkout.lock_promotions([use.promotion_id for use in draft.redemptions])
+        if any(use.is_limited for use in draft.redemptions):
+            # Read again behind the locks, the limits cannot be overrun.
             draft, basis = await self._draft(order, phones, promise)
         self._complete(draft, order, basis, phone)
         self._require_agreed(draft, order)
@@ -152,8 +155,8 @@ class CheckoutService:
         )
         if placed.taken != len(draft.demand):
             raise await self._beaten(draft, basis)
-        for item in placed.sold_out:
-            self._tell_sold_out(item, basis)
+        for level in placed.scarce:
+            self._tell_scarce(level, draft, basis)
         self.work.publish(
             OrderPlaced(
                 order_id=order_id,
@@ -174,14 +177,28 @@ class CheckoutService:
             lines=shortage_lines(short_items=short, asked=draft.demand, left=left, basis=basis)
         )
 
-    def _tell_sold_out(self, item: UUID, basis: Basis) -> None:
-        row: dict[str, Any] = basis.products.get(item) or basis.variants.get(item) or {}
-        self.work.publish(
-            CatalogChanged(
-                kind="stock", change="sold_out", item_id=item, item_name=row.get("name", "")
+    def _tell_scarce(self, level: Row, draft: Draft, basis: Basis) -> None:
+        """Sold out closes the item in the catalogue; the alert level tells the staff."""
+        item = UUID(level["item_id"])
+        name = (basis.products.get(item) or basis.variants.get(item) or {}).get("name", "")
+        if level["on_hand"] == 0:
+            self.work.publish(
+                CatalogChanged(kind="stock", change="sold_out", item_id=item, item_name=name)
             )
-        )
-        self.work.ring("catalog")
+            self.work.ring("catalog")
+        low_at = level["low_at"]
+        if low_at is not None and level["on_hand"] <= low_at < level["on_hand"] + level["quantity"]:
+            self.work.publish(
+                StockLow(
+                    stock_level_id=UUID(level["id"]),
+                    store_id=draft.store.id,
+                    item_kind=level["item_kind"],
+                    item_id=item,
+                    item_name=name,
+                    on_hand=level["on_hand"],
+                    low_at=low_at,
+                )
+            )
 
 
 def _phone(text: str) -> str:

@@ -14,7 +14,14 @@ from app.commerce.imports.repository import (
     KnownProduct,
     Record,
 )
-from app.commerce.imports.schemas import BatchResult, CustomerRow, Failure, OrderRow, StoreRef
+from app.commerce.imports.schemas import (
+    BatchResult,
+    CustomerRow,
+    Failure,
+    OrderRow,
+    StatusStep,
+    StoreRef,
+)
 from app.core.ids import id_at, new_id
 
 _KEPT = "changed here since they were imported: left as they are"
@@ -112,6 +119,14 @@ class OrderBatch:
             ]
         )
         await self._parts([(order, stored.id) for order, stored in changed])
+        await self._found.add_steps(
+            [
+                # Ids of now: the history is read in their order, and this is its newest part.
+                {**_part(new_id(), stored.id, step.at), "before": step.before, "after": step.after}
+                for order, stored in changed
+                for step in _moved(order.row, stored.status)
+            ]
+        )
 
     async def _add(self, fresh: Sequence[_Resolved]) -> None:
         if not fresh:
@@ -138,6 +153,9 @@ class OrderBatch:
         await self._found.add_orders(self._store.id, orders)
         pairs = list(zip(fresh, ids, strict=True))
         await self._parts(pairs)
+        await self._found.add_steps(
+            [step for order, order_id in pairs for step in _steps(order.row, order_id)]
+        )
         await self._found.add_deliveries(
             [self._delivery(order, order_id, addresses) for order, order_id in pairs]
         )
@@ -167,7 +185,6 @@ class OrderBatch:
     async def _parts(self, orders: Sequence[tuple[_Resolved, UUID]]) -> None:
         items: list[Record] = []
         payments: list[Record] = []
-        steps: list[Record] = []
         for order, order_id in orders:
             row, at = order.row, order.row.placed_at
             for position, (product, cents, quantity) in enumerate(order.items):
@@ -190,17 +207,26 @@ class OrderBatch:
                         "status": payment.status,
                     }
                 )
-            # Sorted: the history is read in the order of its ids.
-            step_ids = sorted(id_at(step.at) for step in row.steps)
-            for part_id, step in zip(step_ids, row.steps, strict=True):
-                steps.append(
-                    {
-                        **_part(part_id, order_id, step.at),
-                        "before": step.before,
-                        "after": step.after,
-                    }
-                )
-        await self._found.add_parts(items, payments, steps)
+        await self._found.add_parts(items, payments)
+
+
+def _steps(row: OrderRow, order_id: UUID) -> list[Record]:
+    # Sorted: the history is read in the order of its ids.
+    ids = sorted(id_at(step.at) for step in row.steps)
+    return [
+        {**_part(step_id, order_id, step.at), "before": step.before, "after": step.after}
+        for step_id, step in zip(ids, row.steps, strict=True)
+    ]
+
+
+def _moved(row: OrderRow, status: str) -> tuple[StatusStep, ...]:
+    """The steps of the file that lead on from ``status``; one leap when it is not among them."""
+    if row.status == status:
+        return ()
+    passed = [step.after for step in row.steps]
+    if status in passed:
+        return row.steps[passed.index(status) + 1 :]
+    return (StatusStep(status, row.status, row.steps[-1].at),)
 
 
 def _part(part_id: UUID, order_id: UUID, at: datetime) -> dict[str, object]:

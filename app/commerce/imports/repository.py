@@ -145,7 +145,6 @@ WHERE d.order_id = i.id
 """
 _CLEAR_ITEMS = "DELETE FROM order_items WHERE order_id = ANY ($1)"
 _CLEAR_PAYMENTS = "DELETE FROM payments WHERE order_id = ANY ($1)"
-_CLEAR_STEPS = "DELETE FROM order_status_changes WHERE order_id = ANY ($1)"
 _ADD_ITEMS = """
 INSERT INTO order_items (id, order_id, position, product_id, name, unit_price_cents, quantity,
   total_cents, created_at)
@@ -310,19 +309,19 @@ class ImportRepository:
         await self._write(_ADD_ORDERS, rows, store_id)
 
     async def change_orders(self, rows: Sequence[Record]) -> None:
-        """Rewrite imported orders; their parts are cleared, to be added anew."""
+        """Rewrite imported orders; items and payments are cleared, history only grows."""
         ids = [row["id"] for row in rows]
         await self._write(_CHANGE_ORDERS, rows)
         await self._write(_CHANGE_FEES, rows)
-        for statement in (_CLEAR_ITEMS, _CLEAR_PAYMENTS, _CLEAR_STEPS):
+        for statement in (_CLEAR_ITEMS, _CLEAR_PAYMENTS):
             await (await self._raw()).execute(statement, ids)
 
-    async def add_parts(
-        self, items: Sequence[Record], payments: Sequence[Record], steps: Sequence[Record]
-    ) -> None:
+    async def add_parts(self, items: Sequence[Record], payments: Sequence[Record]) -> None:
         await self._write(_ADD_ITEMS, items)
         await self._write(_ADD_PAYMENTS, payments)
-        await self._write(_ADD_STEPS, steps)
+
+    async def add_steps(self, rows: Sequence[Record]) -> None:
+        await self._write(_ADD_STEPS, rows)
 
     async def add_deliveries(self, rows: Sequence[Record]) -> None:
         await self._write(_ADD_DELIVERIES, rows)

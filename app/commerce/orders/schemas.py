@@ -142,4 +142,4 @@ class Transition(Input):
 class CustomerCancel(Input):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "errei o endereço"}]})
 
-    reason: str = Field("cancelled by the customer", min_length=3, max_length=280)
+    reason: str = Field("cancelado pelo cliente", min_length=3, max_length=280)

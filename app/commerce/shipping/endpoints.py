@@ -63,6 +63,7 @@ async def list_rules(store_id: UUID, shipping: Shipping) -> PageRead[RuleRead]:
     responses=problems(StoreNotFound, TooManyShippingRules),
 )
 async def create_rule(body: RuleCreate, shipping: Shipping) -> ShippingRule:
+    """Add a rule to a store; rules are tried in the order of their positions."""
     return await shipping.create(body)
 
 
@@ -84,6 +85,7 @@ async def update_rule(rule_id: UUID, body: RuleUpdate, shipping: Shipping) -> Sh
     responses=problems(ShippingRuleNotFound),
 )
 async def delete_rule(rule_id: UUID, shipping: Shipping) -> None:
+    """Remove a rule."""
     await shipping.remove(rule_id)
 
 

@@ -75,6 +75,7 @@ async def create_store(body: StoreCreate, stores: Stores) -> Store:
     responses=problems(StoreNotFound),
 )
 async def get_store(store_id: UUID, stores: Stores) -> Store:
+    """One store, with its hours and settings."""
     return await stores.get(store_id)
 
 

@@ -244,3 +244,29 @@ async def test_preview_computes_the_same_and_writes_nothing(
     assert placed.status_code == 201, placed.text
     for name in ("subtotal_cents", "discount_cents", "shipping_cents", "total_cents"):
         assert placed.json()[name] == shown[name]
+
+
+async def test_what_an_order_leaves_with_the_customer_and_the_staff(
+    shopper: httpx.AsyncClient, shop: Shop
+) -> None:
+    product = await shop.product("Suco de uva", stock=6)
+    async with shop.world.work() as work:
+        level = (await work.session.scalars(select(StockLevel))).one()
+        level.low_at = 4
+    for name in ("Maria da Silva", "Outro Nome"):
+        body = shop.delivery(product, customer={"name": name, "phone": "(11) 98765-4321"})
+        answer = await shopper.post(URL, json=body, headers=key())
+        assert answer.status_code == 201, answer.text
+    async with shop.world.work() as work:
+        contact = (await work.session.scalars(select(Contact))).one()
+        names = (await work.session.scalars(select(Order.customer_name))).all()
+        addresses = await work.session.scalar(text("SELECT count(*) FROM customer_addresses"))
+        low = await work.session.scalar(
+            select(func.count()).where(AuditEntry.action == "commerce.stock_low")
+        )
+        movements = (await work.session.scalars(select(StockMovement.id))).all()
+    assert contact.name == "Maria da Silva", "a stranger with the number renames nobody"
+    assert set(names) == {"Maria da Silva", "Outro Nome"}
+    assert addresses == 1, "the same address is remembered once"
+    assert low == 1, "told when it fell to the level, not again"
+    assert all(movement.version == 7 for movement in movements)

@@ -113,7 +113,7 @@ async def test_checkouts_and_cancels_at_once_keep_the_ledger(
     shopper: httpx.AsyncClient, owner: httpx.AsyncClient, shop: Shop
 ) -> None:
     await shop.product(price_cents=5000, stock=30)
-    await shop.promotion(code="LOGO", kind="fixed", value=100, usage_limit=100)
+    await shop.promotion(code="LOGO", kind="fixed", value=100)
     orders = [await place(shopper, shop, coupons=["LOGO"]) for _ in range(10)]
     answers = await asyncio.gather(
         *(move(owner, o["id"], "cancelled", reason="teste de carga") for o in orders),

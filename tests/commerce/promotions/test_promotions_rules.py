@@ -83,7 +83,9 @@ def typed(*codes: str, **facts: Any) -> PromotionContext:
             0,
         ),
         (
-            promotion(1, K.PERCENT, 1_000, scope=PromotionScope.STORE, target_ids=frozenset({STORE})),
+            promotion(
+                1, K.PERCENT, 1_000, scope=PromotionScope.STORE, target_ids=frozenset({STORE})
+            ),
             1_750,
             0,
         ),
