@@ -11,7 +11,6 @@ from typing import Any
 
 import asyncpg
 from fastapi import FastAPI, Request, Response
-from fastapi.openapi.utils import get_openapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,6 +20,7 @@ from app.core import logging as logs
 from app.core import problems
 from app.core.database import verify_isolation
 from app.core.settings import Settings, settings
+from app.kernel import openapi
 from app.kernel.identity import Sessions
 from app.kernel.jobs.service import Worker
 from app.kernel.middleware import wrap
@@ -35,7 +35,6 @@ except PackageNotFoundError:
 
 _BUSY = {"55P03", "40P01", "40001"}
 """lock_not_available, deadlock_detected, serialization_failure: a loser is told to try again."""
-
 _UNSTORABLE = {"22021", "22P05"}
 """Text that Postgres cannot hold, such as a NUL character."""
 
@@ -156,16 +155,7 @@ def _retry_later(request: Request) -> Response:
 
 def _openapi(api: FastAPI) -> dict[str, Any]:
     if api.openapi_schema is None:
-        found = get_openapi(
-            title=api.title, version=api.version, summary=api.summary, routes=api.routes
-        )
-        components = found.setdefault("components", {})
-        components.setdefault("schemas", {})["Problem"] = problems.SCHEMA
-        components["securitySchemes"] = {
-            "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-            "cookie": {"type": "apiKey", "in": "cookie", "name": "admin_token"},
-        }
-        api.openapi_schema = found
+        api.openapi_schema = openapi.document(api)
     return api.openapi_schema
 
 

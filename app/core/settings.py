@@ -196,6 +196,48 @@ def settings() -> Settings:
         sys.exit("Largo cannot start, its configuration is wrong:\n" + "\n".join(lines))
 
 
+_COMPOSE = """\
+# --- Docker Compose alone reads these
+
+# Password of the Postgres that Compose starts: letters and digits.
+POSTGRES_PASSWORD=
+
+# Port of the application on this machine.
+PORT=8000
+"""
+
+
+def example() -> str:
+    """The text of ``.env.example``: every setting with its default and what it is for."""
+    parts = [
+        "# Copy to .env and fill in the secrets; what keeps its default may be left out.\n"
+        "# Made by: python -m app.core.settings --example > .env.example\n"
+    ]
+    for group in Settings.__bases__[:-1]:
+        parts.append(f"# --- {group.__name__}\n")
+        for name in group.__annotations__:
+            field = Settings.model_fields[name]
+            parts.append(f"# {field.description}\n{name.upper()}={_written(field.default)}\n")
+    return "\n".join([*parts, _COMPOSE])
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value == () else str(value)
+
+
+def described(config: Settings) -> str:
+    """The effective configuration, one setting a line, without secrets and passwords."""
+    lines = []
+    for name, value in config.model_dump().items():
+        parts = urlsplit(value) if isinstance(value, str) else None
+        if parts is not None and parts.password is not None:
+            hidden = parts.netloc.replace(f":{parts.password}@", ":**********@")
+            value = urlunsplit(parts._replace(netloc=hidden))
+        lines.append(f"{name.upper()}={value}\n")
+    return "".join(lines)
+
+
 if __name__ == "__main__":
-    for key, item in settings().model_dump().items():
-        sys.stdout.write(f"{key.upper()}={item}\n")
+    sys.stdout.write(example() if "--example" in sys.argv else described(settings()))

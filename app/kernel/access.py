@@ -43,6 +43,7 @@ MODULES: dict[str, frozenset[str]] = {
             "connections:read",
             "connections:write",
             "jobs:read",
+            "jobs:write",
         }
     ),
 }

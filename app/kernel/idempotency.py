@@ -109,7 +109,7 @@ async def _idempotency_required(
 
 async def _once(request: Request, work: UnitOfWork, key: str) -> AsyncIterator[None]:
     body = await request.body()
-    digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
+    digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode())
     digest.update(body)
     fingerprint = digest.digest()
     connection = await work.raw()

@@ -12,8 +12,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,16 +47,11 @@ class OriginNotAllowed(problems.Forbidden):
 class Meta:
     """What the layers know of one request."""
 
+    # fmt: off
     __slots__ = (
-        "client_ip",
-        "headers",
-        "identity",
-        "out",
-        "request_id",
-        "route",
-        "status",
-        "tenant",
+        "client_ip", "headers", "identity", "out", "request_id", "route", "status", "tenant",
     )
+    # fmt: on
 
     def __init__(self, scope: Scope) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -269,8 +263,8 @@ class RequestLog:
 class RateLimit:
     """General limits per address, decided in this process; strict shared ones sit on routes."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, settings: Settings, runtime: Callable[[], Runtime]) -> None:
+        self.app, self._runtime = app, runtime
         self._limiter = LocalLimiter()
         self._reads = Limit("reads", settings.rate_limit_reads_per_minute, 60)
         self._writes = Limit("anonymous", settings.rate_limit_anonymous, 15 * 60)
@@ -281,8 +275,8 @@ class RateLimit:
             await self.app(scope, receive, send)
             return
         meta: Meta = scope["meta"]
-        reads = scope["method"] in ("GET", "HEAD", "OPTIONS") or b"authorization" in meta.headers
-        limit = self._reads if reads or b"cookie" in meta.headers else self._writes
+        reads = scope["method"] in ("GET", "HEAD", "OPTIONS") or self._is_member(meta)
+        limit = self._reads if reads else self._writes
         decision = self._limiter.take(limit, meta.client_ip)
         policy = f'"{limit.name}";q={limit.burst};w={int(limit.period_s)}'
         if decision.allowed:
@@ -293,6 +287,13 @@ class RateLimit:
         problem = TooMany()
         problem.headers = {"Retry-After": str(int(decision.retry_after_s) + 1)}
         await answer(problem, scope, send)
+
+    def _is_member(self, meta: Meta) -> bool:
+        # Signed by us, not merely sent: any header would else lift the limit of strangers.
+        try:
+            return claims_from(self._runtime().tokens, meta) is not None
+        except TokenInvalid:
+            return False
 
 
 class Tenancy:
@@ -389,8 +390,6 @@ def wrap(
 ) -> ASGIApp:
     """``app`` inside all layers; the order is the specification's (platform §3)."""
     stack: ASGIApp = ReadyBytes(app, routes, runtime)
-    stack = Tenancy(stack, settings, runtime)
-    layers: Sequence[Any] = (RateLimit, RequestLog, SecurityHeaders, Cors, TrustedHost)
-    for layer in layers:
-        stack = layer(stack, settings)
-    return stack
+    stack = RateLimit(Tenancy(stack, settings, runtime), settings, runtime)
+    stack = SecurityHeaders(RequestLog(stack, settings), settings)
+    return TrustedHost(Cors(stack, settings), settings)

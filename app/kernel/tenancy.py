@@ -70,6 +70,7 @@ class TenantDirectory:
     def __init__(self, database: Database, bus: Bus) -> None:
         self._database, self._bus = database, bus
         self._cache: dict[tuple[str, str], tuple[float, TenantContext | None]] = {}
+        self._generation = 0
         bus.listen(TOPIC, self._forget)
 
     def cached(self, kind: str, key: str) -> TenantContext | None:
@@ -83,14 +84,25 @@ class TenantDirectory:
         hit = self._cache.get((kind, key))
         if hit is not None and hit[0] > at:
             return hit[1]
+        generation = self._generation
         context = await self._load(kind, key)
+        # A ring that came during the look-up may be about what it read: do not keep that.
+        if generation == self._generation:
+            self._keep(kind, key, at, context)
+        return context
+
+    async def fresh(self, kind: str, key: str) -> TenantContext | None:
+        """The tenant as the database says now, whatever was cached here."""
+        self._forget(key)
+        return await self.find(kind, key)
+
+    def _keep(self, kind: str, key: str, at: float, context: TenantContext | None) -> None:
         if len(self._cache) > 20_000:
             self._cache.clear()
         ttl = _TTL_S if self._bus.connected else _TTL_BLIND_S
         if context is None:
             ttl = min(ttl, 5.0)
         self._cache[kind, key] = (at + ttl, context)
-        return context
 
     async def by_id(self, tenant_id: UUID) -> TenantContext:
         """The tenant of a job or a token. Raises UnknownTenant."""
@@ -127,6 +139,7 @@ class TenantDirectory:
 
     def _forget(self, key: str) -> None:
         # One tenant is cached under several keys, and changes are rare: forget all.
+        self._generation += 1
         self._cache.clear()
 
 

@@ -54,9 +54,9 @@ class Promotion:
 
     ``value`` is basis points (1,500 = 15 %, at most 10,000) for ``percent``, ``first_order`` and,
     off the Y units, ``buy_x_get_y``; cents for ``fixed``; unused for ``free_shipping``.
-    ``code`` None means automatic. Limits that are None do not exist. ``ends_at`` and ``hour_to`` are excluded; hours
-    are the store's wall clock and may cross midnight, and the part after midnight belongs to the
-    weekday before. The budget and ``max_discount_cents`` cap the discount.
+    ``code`` None means automatic. Limits that are None do not exist. ``ends_at`` and ``hour_to``
+    are excluded; hours are the store's wall clock and may cross midnight, and the part after
+    midnight belongs to the weekday before. The budget and ``max_discount_cents`` cap the discount.
     """
 
     id: UUID

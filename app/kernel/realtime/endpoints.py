@@ -35,6 +35,7 @@ async def stream_events(
     after: Annotated[int | None, Query(ge=0, description="Resume after this id.")] = None,
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
 ) -> EventStream:
+    """The tenant's live events as they commit; a client that lost the line resumes where it was."""
     meta = request.scope["meta"]
     identity = meta.identity
     streams: Streams = request.app.state.streams

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from app.core.problems import problems
 from app.kernel.access import ALWAYS_ON, MODULES, effective_grants, public, tenant_member
@@ -16,10 +16,10 @@ from app.kernel.sessions.problems import SessionNotFound, TooManyLogins, WrongCr
 from app.kernel.sessions.schemas import Login, LoginRead, MemberRead, MeRead, SessionRead
 from app.kernel.sessions.service import SessionService, log_in
 from app.kernel.tenancy import TenantRequired
-from app.kernel.work import Works, runtime_of
+from app.kernel.work import Works, runtime_of, service
 
 router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
-Sessions = Annotated[SessionService, Depends()]
+Sessions = Annotated[SessionService, service(SessionService)]
 
 
 @router.post(

@@ -13,9 +13,10 @@ from app.core.schema import Input, Output
 
 class Login(Input):
     model_config = ConfigDict(
+        str_strip_whitespace=False,  # a space at the end of a password is part of it
         json_schema_extra={
             "examples": [{"email": "dono@bellamassa.example", "password": "the-password"}]
-        }
+        },
     )
 
     email: str = Field(min_length=3, max_length=254)

@@ -1,0 +1,108 @@
+"""What a file is, by its first bytes; a table of six types beats a library (kernel-facts B.11)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+_MB = 1_000_000
+LARGEST_BYTES = 20 * _MB
+HEAD_BYTES = 64
+"""How much of a file ``detect`` wants to see."""
+
+_BRANDS = frozenset(
+    {b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"dash", b"M4V "}
+)
+_KEY = re.compile(
+    r"t/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/[0-9a-f]{64}\.(jpg|png|webp|mp4|webm|pdf)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A type we accept."""
+
+    extension: str
+    media_type: str
+    max_bytes: int
+    matches: Callable[[bytes], bool]
+    names: frozenset[str]
+    """Extensions a file of this type may carry."""
+    inline: bool = True
+    """Whether a browser may show it in place; documents are downloaded."""
+
+
+def _is_webp(head: bytes) -> bool:
+    return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+
+
+def _is_mp4(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:12] in _BRANDS
+
+
+def _is_webm(head: bytes) -> bool:
+    # EBML is Matroska's too; the document type tells them apart.
+    return head[:4] == b"\x1aE\xdf\xa3" and b"webm" in head
+
+
+KINDS = (
+    Kind(
+        "jpg",
+        "image/jpeg",
+        5 * _MB,
+        lambda head: head[:3] == b"\xff\xd8\xff",
+        frozenset({"jpg", "jpeg", "jpe"}),
+    ),
+    Kind(
+        "png",
+        "image/png",
+        5 * _MB,
+        lambda head: head[:16] == b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
+        frozenset({"png"}),
+    ),
+    Kind("webp", "image/webp", 5 * _MB, _is_webp, frozenset({"webp"})),
+    Kind("mp4", "video/mp4", LARGEST_BYTES, _is_mp4, frozenset({"mp4", "m4v"})),
+    Kind("webm", "video/webm", LARGEST_BYTES, _is_webm, frozenset({"webm"})),
+    Kind(
+        "pdf",
+        "application/pdf",
+        LARGEST_BYTES,
+        lambda head: head[:5] == b"%PDF-",
+        frozenset({"pdf"}),
+        inline=False,
+    ),
+)
+_BY_EXTENSION = {kind.extension: kind for kind in KINDS}
+
+
+def detect(head: bytes) -> Kind | None:
+    """The type that the first ``HEAD_BYTES`` say; None for everything we do not take."""
+    return next((kind for kind in KINDS if kind.matches(head)), None)
+
+
+def agrees(kind: Kind, name: str, declared: str | None) -> bool:
+    """Whether the file's name and its declared type tell of the same type as its bytes."""
+    extension = name.rpartition(".")[2].lower() if "." in name else ""
+    said = (declared or "").partition(";")[0].strip().lower()
+    untold = ("", "application/octet-stream")
+    return extension in kind.names and (said in untold or said == kind.media_type)
+
+
+def key_of(tenant_id: UUID, sha256: str, kind: Kind) -> str:
+    """``t/{tenant}/{sha256}.{ext}``: the same content of one tenant is one file."""
+    return f"t/{tenant_id}/{sha256}.{kind.extension}"
+
+
+def kind_of_key(key: str) -> Kind | None:
+    """The type of a key we made; None for whatever else a path may say."""
+    found = _KEY.fullmatch(key)
+    return _BY_EXTENSION[found[1]] if found else None
+
+
+def clean_name(name: str) -> str:
+    """The sender's name for the file, as it may be shown: no path, no control characters."""
+    base = re.split(r"[/\\]", name)[-1]
+    shown = "".join(c for c in base if c.isprintable()).strip()
+    return shown[-200:] or "file"

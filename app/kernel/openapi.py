@@ -1,0 +1,82 @@
+"""What the OpenAPI document says beyond what FastAPI derives: who may call, how a gate refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from app.core.problems import SCHEMA, Problem, Unauthenticated, problems
+from app.kernel.access import ActionNotAllowed, ModuleNotEnabled, SystemAdminOnly
+from app.kernel.identity import COOKIE, SessionEnded, TenantMismatch
+
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+}
+_EITHER: list[dict[str, list[str]]] = [{name: []} for name in _SCHEMES]
+
+
+def document(api: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document of ``api``."""
+    found = get_openapi(
+        title=api.title, version=api.version, summary=api.summary, routes=api.routes
+    )
+    components = found.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = SCHEMA
+    components["securitySchemes"] = _SCHEMES
+    for operation, gate in _gated(api, found):
+        operation["security"] = _EITHER
+        _add_answers(operation["responses"], _refusals(gate))
+    _drop_patch_defaults(found)
+    return found
+
+
+def gates(dependant: Dependant) -> Iterator[dict[str, Any]]:
+    """What the gates among a route's dependencies say of themselves."""
+    for below in dependant.dependencies:
+        gate: dict[str, Any] | None = getattr(below.call, "gate", None)
+        if gate is not None:
+            yield gate
+        yield from gates(below)
+
+
+def _gated(api: FastAPI, found: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for context in iter_route_contexts(api.routes):
+        if not isinstance(context.original_route, APIRoute) or not context.include_in_schema:
+            continue
+        for gate in gates(context.dependant):
+            if gate.get("kind") == "public":
+                continue
+            for method in context.methods or ():
+                yield found["paths"][context.path_format][method.lower()], gate
+
+
+def _refusals(gate: dict[str, Any]) -> list[type[Problem]]:
+    always: list[type[Problem]] = [Unauthenticated, SessionEnded, TenantMismatch]
+    if gate.get("kind") == "system":
+        return [*always, SystemAdminOnly]
+    return [*always, ModuleNotEnabled, ActionNotAllowed] if "action" in gate else always
+
+
+def _add_answers(answers: dict[str, Any], kinds: list[type[Problem]]) -> None:
+    for status, answer in problems(*kinds).items():
+        known = answers.setdefault(str(status), answer)
+        if known is not answer:
+            for media, content in answer["content"].items():
+                known["content"][media]["examples"] |= content["examples"]
+
+
+def _drop_patch_defaults(found: dict[str, Any]) -> None:
+    """In a PATCH a field left out stays as it is: the default of its schema would be a lie."""
+    schemas = found["components"]["schemas"]
+    for item in found["paths"].values():
+        body = item.get("patch", {}).get("requestBody", {}).get("content", {})
+        for content in body.values():
+            name = content["schema"].get("$ref", "").rpartition("/")[2]
+            for field in schemas.get(name, {}).get("properties", {}).values():
+                field.pop("default", None)

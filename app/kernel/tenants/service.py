@@ -1,0 +1,48 @@
+"""Creating and changing tenants, for scripts and the central console: no Work is in scope."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict, Unpack
+
+from app.kernel.tenancy import TOPIC, TenantContext, UnknownTenant
+from app.kernel.tenants.repository import TenantRepository
+from app.kernel.work import Runtime, system_work
+
+
+class TenantFields(TypedDict, total=False):
+    """What may be said of a tenant; whatever is left out keeps its value or its default."""
+
+    name: str
+    status: Literal["active", "suspended"]
+    subscription_status: Literal["trialing", "active", "past_due", "canceled", "unpaid"]
+    modules: list[str]
+    limits: dict[str, int]
+    hosts: list[str]
+    timezone: str
+    currency: str
+    locale: str
+    is_super_admin: bool
+
+
+class TenantService:
+    """Use cases of the platform itself; takes the Runtime because no tenant is in scope."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    async def ensure(self, slug: str, **fields: Unpack[TenantFields]) -> TenantContext:
+        """Create the tenant or change the given fields; every process forgets the old values."""
+        async with system_work(self.runtime) as session:
+            await TenantRepository(session).upsert(slug, fields)
+        found = await self.runtime.tenants.fresh("slug", slug)
+        if found is None:
+            raise UnknownTenant()
+        await self.runtime.bus.ring(TOPIC, str(found.id))
+        return found
+
+
+async def ensure_tenant(
+    runtime: Runtime, slug: str, **fields: Unpack[TenantFields]
+) -> TenantContext:
+    """``TenantService.ensure`` as a plain function, for scripts."""
+    return await TenantService(runtime).ensure(slug, **fields)

@@ -1,0 +1,113 @@
+"""Managing the people of a tenant: hire, change, lock out; never without an owner left."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from app.core.pagination import Page, PageRequest
+from app.kernel import identity as identities
+from app.kernel.identity import Identity
+from app.kernel.limits import ensure_room
+from app.kernel.users.models import User
+from app.kernel.users.problems import LastOwner, RoleAboveYours
+from app.kernel.users.repository import UserRepository
+from app.kernel.users.rules import may_manage
+from app.kernel.users.schemas import UserCreate, UserUpdate
+from app.kernel.work import Work
+
+
+class UserService:
+    """Changes of the staff take one advisory lock of the tenant, then the user's row.
+
+    The row's lock is the one that logging in takes, so a session opened meanwhile is either
+    seen and revoked here, or refused there.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.users = UserRepository(work.session)
+
+    async def listed(
+        self, page: PageRequest, *, role: str | None = None, is_active: bool | None = None
+    ) -> Page[User]:
+        return await self.users.listed(page, role=role, is_active=is_active)
+
+    async def get(self, user_id: UUID) -> User:
+        """One user. Raises UserNotFound."""
+        return await self.users.get(user_id)
+
+    async def create(self, who: Identity, body: UserCreate) -> User:
+        """Add a user. Raises RoleAboveYours, LimitReached, EmailTaken."""
+        self._may(who, body.role)
+        hashed = await self.work.runtime.passwords.hash(body.password)
+        await self.users.lock_staff()
+        ensure_room(self.work.tenant.limits, "users", await self.users.active())
+        user = await self.users.add(
+            User(email=body.email, name=body.name, role=body.role, password_hash=hashed)
+        )
+        await self.work.session.refresh(user)
+        self.work.record("user.created", "user", user.id, after=_facts(user))
+        return user
+
+    async def update(self, who: Identity, user_id: UUID, body: UserUpdate) -> User:
+        """Change name, role or activity. Raises UserNotFound, RoleAboveYours, LastOwner,
+        LimitReached (bringing somebody back takes a place again).
+        """
+        wanted = {k: v for k in body.model_fields_set if (v := getattr(body, k)) is not None}
+        return await self._change(who, user_id, wanted)
+
+    async def deactivate(self, who: Identity, user_id: UUID) -> None:
+        """Lock a user out, keeping what they did. Raises as ``update`` does."""
+        await self._change(who, user_id, {"is_active": False})
+
+    async def set_password(self, who: Identity, user_id: UUID, password: str) -> None:
+        """Give a user a new password and end all their sessions (ASVS 7.4.3).
+
+        Raises UserNotFound, RoleAboveYours.
+        """
+        hashed = await self.work.runtime.passwords.hash(password)
+        user = await self.users.get(user_id, lock=True)
+        self._may(who, user.role)
+        user.password_hash = hashed
+        await self._shut_out(user, "password-changed")
+        self.work.record("user.password_set", "user", user.id)
+
+    async def _change(self, who: Identity, user_id: UUID, wanted: dict[str, object]) -> User:
+        await self.users.lock_staff()
+        user = await self.users.get(user_id, lock=True)
+        before = _facts(user)
+        self._may(who, user.role, str(wanted.get("role", user.role)))
+        wanted = {k: v for k, v in wanted.items() if getattr(user, k) != v}
+        if not wanted:
+            return user
+        if wanted.get("is_active") is True:
+            ensure_room(self.work.tenant.limits, "users", await self.users.active())
+        for field, value in wanted.items():
+            setattr(user, field, value)
+        await self._keep_an_owner(user, before)
+        await self.users.flush()
+        if wanted.get("is_active") is False:
+            await self._shut_out(user, "deactivated")
+        self.work.ring(identities.TOPIC)
+        self.work.record("user.updated", "user", user.id, before=before, after=_facts(user))
+        return user
+
+    async def _keep_an_owner(self, user: User, before: dict[str, object]) -> None:
+        was = before["role"] == "owner" and before["is_active"]
+        stays = user.role == "owner" and user.is_active
+        if was and not stays and not await self.users.other_active_owners(user.id):
+            raise LastOwner()
+
+    async def _shut_out(self, user: User, reason: str) -> None:
+        await self.users.flush()
+        await self.users.end_sessions(user.id, reason)
+        self.work.ring(identities.TOPIC)
+
+    @staticmethod
+    def _may(who: Identity, *roles: str) -> None:
+        if not may_manage(who.role, *roles):
+            raise RoleAboveYours()
+
+
+def _facts(user: User) -> dict[str, object]:
+    return {"email": user.email, "name": user.name, "role": user.role, "is_active": user.is_active}
