@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
@@ -23,7 +24,7 @@ from app.core.settings import Settings, settings
 from app.kernel import openapi
 from app.kernel.identity import Sessions
 from app.kernel.jobs.service import Worker
-from app.kernel.middleware import wrap
+from app.kernel.middleware import Layers
 from app.kernel.realtime.service import Streams
 from app.kernel.work import Runtime
 from app.worker import build_runtime, close_runtime
@@ -49,6 +50,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     worker = Worker(runtime, wiring.JOBS) if runtime.settings.worker_in_process else None
     if worker is not None and wiring.JOBS:
         await worker.start()
+    # What start-up built lives as long as the process: out of the collector's sight, it is not
+    # walked again by every full collection.
+    gc.collect()
+    gc.freeze()
     try:
         yield
     finally:
@@ -120,7 +125,7 @@ def create_app(config: Settings | None = None) -> Largo:
     for router in wiring.ROUTERS:
         api.include_router(router)
     api.openapi = lambda: _openapi(api)  # type: ignore[method-assign]
-    return Largo(api, wrap(api, config, wiring.READY, lambda: runtime))
+    return Largo(api, Layers(api, config, wiring.READY, runtime))
 
 
 def _install_database_handlers(api: FastAPI) -> None:

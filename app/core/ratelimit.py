@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -40,8 +41,7 @@ class Limit:
     period_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     allowed: bool
     remaining: int
     retry_after_s: float
@@ -51,14 +51,14 @@ class LocalLimiter:
     """GCRA in a dict: exact within this process."""
 
     def __init__(self, size: int = 50_000) -> None:
-        self._tat: dict[str, float] = {}
+        self._tat: dict[tuple[str, str], float] = {}
         self._size = size
 
     def take(self, limit: Limit, key: str) -> Decision:
         """Count one request of ``key``; the theoretical arrival time is the whole state."""
         at = time.monotonic()
         interval = limit.period_s / limit.burst
-        name = f"{limit.name}:{key}"
+        name = (limit.name, key)
         tat = max(self._tat.get(name, at), at)
         allow_at = tat + interval - limit.period_s
         if allow_at > at + 1e-9:

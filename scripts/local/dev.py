@@ -118,7 +118,7 @@ def start_sandbox(
     command = uvicorn("scripts.sandbox.app:app", "127.0.0.1", at.sandbox_port)
     return supervisor.start(
         "the provider sandbox",
-        [*command, "--no-access-log"],
+        [*command, "--no-access-log", "--no-proxy-headers", "--no-server-header"],
         mark=" ".join(command),
         environment=environment,
         directory=env.ROOT,
@@ -133,7 +133,15 @@ def start_server(
     command = uvicorn("app.main:app", at.host, at.port)
     return supervisor.start(
         "the server",
-        [*command, "--no-access-log", "--timeout-graceful-shutdown", "3", *arguments],
+        [
+            *command,
+            "--no-access-log",
+            "--no-proxy-headers",
+            "--no-server-header",
+            "--timeout-graceful-shutdown",
+            "3",
+            *arguments,
+        ],
         mark=" ".join(command),
         environment=environment,
         directory=env.ROOT,
@@ -229,7 +237,7 @@ Largo serves after {seconds:.1f} s. Ctrl-C stops everything.
   Logs               .local/dev/
 
 Try:
-  curl -s {at.url}/api/v1/products -H 'X-Tenant: {BELLA_MASSA}'
+  curl -s '{at.url}/api/v1/catalog?store=vila-madalena' -H 'X-Tenant: {BELLA_MASSA}'
 """
 
 

@@ -33,7 +33,15 @@ class ServerProcess:
     async def start(self) -> None:
         """Start and wait until it answers."""
         command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port)]
-        command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
+        command += [
+            "--loop",
+            "uvloop",
+            "--http",
+            "httptools",
+            "--no-access-log",
+            "--no-proxy-headers",
+            "--no-server-header",
+        ]
         self._process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own server; forking is quick
             command, cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL
         )

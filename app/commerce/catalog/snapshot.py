@@ -21,7 +21,7 @@ from starlette.types import Scope
 
 from app.commerce.catalog.repository import Lines, MenuParts, MenuRepository
 from app.commerce.stores.problems import StoreNotFound
-from app.kernel.middleware import Headers, Meta
+from app.kernel.request import Headers, Meta
 from app.kernel.tenancy import TenantContext
 from app.kernel.work import Actor, Runtime, unit_of_work
 
@@ -238,7 +238,7 @@ def menus(runtime: Runtime) -> MenuCache:
     return cache
 
 
-async def ready(scope: Scope, meta: Meta, runtime: Runtime) -> Answer | None:
+def ready(scope: Scope, meta: Meta, runtime: Runtime) -> Answer | None:
     """``GET /api/v1/catalog`` from memory, under the rule of its route's gate."""
     tenant = meta.tenant
     cache: MenuCache | None = runtime.caches.get(TOPIC)

@@ -83,6 +83,7 @@ async def download_file(request: Request, key: str) -> Response:
     be kept for ever.
     """
     path, kind = await served(runtime_of(request), key)
+    request.scope["meta"].content = "file"
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable",
         "Content-Security-Policy": "default-src 'none'; sandbox",

@@ -1,0 +1,225 @@
+"""One object of every kind that a path or a body can name, all of one tenant."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+from sqlalchemy import select
+
+from app.commerce.catalog.models import ProductModifierGroup
+from app.commerce.inventory.models import StockLevel
+from app.commerce.shipping.models import ShippingRule
+from app.main import Largo
+from tests.architecture.conftest import Owner
+from tests.factories.commerce import PAULISTA, Shop, key, make_shop
+from tests.factories.tenants import Member, World
+
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+
+
+def client(app: Largo, tenant: str | None, member: Member | None = None) -> httpx.AsyncClient:
+    """Somebody who names this tenant, logged in as this member if one is given."""
+    headers = {} if tenant is None else {"X-Tenant": tenant}
+    if member is not None:
+        headers["Authorization"] = f"Bearer {member.token}"
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://largo.test", headers=headers)
+
+
+NOBODYS = {"connections/provider": "whatsapp", "problems/code": "not-found"}
+"""Names that every tenant uses alike."""
+
+
+@dataclass
+class Belongings:
+    """What ``world`` owns, and the words by which its data is recognised in any answer."""
+
+    world: World
+    mark: str = field(default_factory=lambda: f"marca{secrets.token_hex(5)}")
+    in_path: dict[str, str] = field(default_factory=dict)
+    """By the segment before the parameter and the parameter: ``orders/order_id``."""
+    in_body: dict[str, str] = field(default_factory=dict)
+    """By the name of a body's field or a query's parameter."""
+
+    @property
+    def words(self) -> set[str]:
+        """What no stranger may ever read."""
+        tenant, owner = self.world.tenant, self.world.owner
+        ids = {
+            value for name, value in self.in_path.items() if name not in ("jobs/job_id", *NOBODYS)
+        }
+        return {self.mark, tenant.slug, str(tenant.id), owner.email, *self.in_body.values(), *ids}
+
+    def kinds(self, template: str) -> set[str]:
+        """The keys of ``in_path`` that a path's parameters ask for."""
+        return {name for name, _ in self._segments(template) if name}
+
+    def path(self, template: str) -> str:
+        """The path with this tenant's ids. LookupError when there is no object of a kind."""
+        out = []
+        for name, segment in self._segments(template):
+            if name and name not in self.in_path:
+                raise LookupError(
+                    f"{template}: make an object in tests/architecture/belongings.py and put its "
+                    f"id into in_path[{name!r}], so that the isolation matrix covers this route"
+                )
+            out.append(self.in_path[name] if name else segment)
+        return "/" + "/".join(out)
+
+    @staticmethod
+    def _segments(template: str) -> Iterator[tuple[str, str]]:
+        kind = ""
+        for segment in template.strip("/").split("/"):
+            if segment.startswith("{"):
+                yield f"{kind}/{segment[1:-1]}", segment
+            else:
+                kind = segment
+                yield "", segment
+
+    def body(self, example: Any, name: str = "") -> Any:
+        """An example body that names this tenant's objects instead of the example's."""
+        if isinstance(example, dict):
+            return {k: self.body(v, f"{name}.id" if k == "id" else k) for k, v in example.items()}
+        if isinstance(example, list):
+            return [self.body(item, name) for item in example]
+        return self.in_body.get(name, example)
+
+
+async def make_belongings(app: Largo, world: World, owner_sql: Owner) -> Belongings:
+    """A shop with one of everything, made through factories and the API itself."""
+    found = Belongings(world)
+    slug = f"{found.mark}-loja"
+    shop = await make_shop(world, slug=slug, name=f"Loja {found.mark}")
+    async with client(app, world.tenant.slug, world.owner) as owner:
+        await _shop(found, shop)
+        await _order(found, shop, owner)
+        await _people(found, owner)
+        await _platform(found, owner, owner_sql)
+    return found
+
+
+def _ok(answer: httpx.Response) -> Any:
+    assert answer.is_success, f"{answer.request.url.path}: {answer.status_code} {answer.text}"
+    return answer.json() if answer.content else None
+
+
+async def _shop(found: Belongings, shop: Shop) -> None:
+    mark = found.mark
+    product = await shop.product(f"Pizza {mark}", 4990, stock=50, description=f"De {mark}")
+    plain = await shop.product(f"Bebida {mark}", 900)
+    variant = await shop.variant(product, f"Grande {mark}", 5990)
+    modifier = (await shop.group(plain, {f"Borda {mark}": 500}))[f"Borda {mark}"]
+    campaign = await shop.promotion(name=f"Terça {mark}", code=mark.upper(), value=100)
+    async with found.world.work() as work:
+        session = work.session
+        level = await session.scalar(select(StockLevel.id).where(StockLevel.item_id == product))
+        rule = await session.scalar(
+            select(ShippingRule.id).where(ShippingRule.store_id == shop.store_id)
+        )
+        group = await session.scalar(
+            select(ProductModifierGroup.group_id).where(ProductModifierGroup.product_id == plain)
+        )
+    found.in_path |= {
+        "stores/store_id": str(shop.store_id),
+        "stores/slug": shop.store_slug,
+        "categories/category_id": str(shop.category_id),
+        "products/product_id": str(product),
+        "variants/variant_id": str(variant),
+        "modifier-groups/group_id": str(group),
+        "campaigns/campaign_id": str(campaign),
+        "levels/level_id": str(level),
+        "rules/rule_id": str(rule),
+    }
+    store = str(shop.store_id)
+    found.in_body |= {
+        "store": shop.store_slug,
+        "store_id": store,
+        "from_store_id": store,
+        "to_store_id": store,
+        "category_id": str(shop.category_id),
+        "ids": str(shop.category_id),
+        "product_id": str(plain),
+        "item_id": str(product),
+        "variant_id": str(variant),
+        "group_ids": str(group),
+        "modifiers.id": str(modifier),
+        "coupons": mark.upper(),
+    }
+
+
+async def _order(found: Belongings, shop: Shop, owner: httpx.AsyncClient) -> None:
+    cart = shop.cart(
+        UUID(found.in_body["product_id"]),
+        fulfilment="delivery",
+        customer={"name": f"Maria {found.mark}", "phone": "(11) 98765-4321"},
+        address=PAULISTA | {"complement": found.mark},
+        note=f"para {found.mark}",
+    )
+    placed = _ok(await owner.post("/api/v1/checkout", json=cart, headers=key()))
+    detail = _ok(await owner.get(f"/api/v1/admin/orders/{placed['id']}"))
+    contact = _ok(await owner.get("/api/v1/admin/customers", params={"query": found.mark}))
+    contact_id = contact["items"][0]["id"]
+    found.in_path |= {"orders/order_id": detail["id"], "customers/contact_id": contact_id}
+    found.in_body |= {
+        "order_id": detail["id"],
+        "resource_id": detail["id"],
+        "contact_id": contact_id,
+        "token": placed["tracking_token"],
+    }
+
+
+async def _people(found: Belongings, owner: httpx.AsyncClient) -> None:
+    member = await found.world.member("agent")
+    address = await owner.post(
+        f"/api/v1/admin/customers/{found.in_path['customers/contact_id']}/addresses",
+        json=PAULISTA | {"complement": found.mark},
+    )
+    group = await owner.post(
+        "/api/v1/admin/groups",
+        json={"name": f"Balcão {found.mark}", "grants": ["commerce.orders:read"]},
+    )
+    group_id = _ok(group)["id"]
+    _ok(
+        await owner.put(
+            f"/api/v1/admin/groups/{group_id}/members", json={"user_ids": [str(member.id)]}
+        )
+    )
+    found.in_path |= {
+        "users/user_id": str(member.id),
+        "addresses/address_id": _ok(address)["id"],
+        "groups/group_id": group_id,
+        "sessions/session_id": str(found.world.owner.session_id),
+    }
+    found.in_body |= {"user_ids": str(member.id), "actor_id": str(found.world.owner.id)}
+
+
+async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owner) -> None:
+    uploaded = await owner.post(
+        "/api/v1/admin/files",
+        files={"file": (f"{found.mark}.png", PNG + found.mark.encode(), "image/png")},
+    )
+    stored = _ok(uploaded)
+    _ok(
+        await owner.put(
+            "/api/v1/admin/connections/whatsapp",
+            json={
+                "config": {"phone_number_id": "106540352242922"},
+                "secret": {"access_token": f"segredo-{found.mark}"},
+            },
+        )
+    )
+    entrypoint = f"architecture.{found.mark}"
+    async with found.world.work() as work:
+        work.enqueue(entrypoint, {"mark": found.mark})
+    job = await owner_sql.fetchval("SELECT id FROM pgqueuer WHERE entrypoint = $1", entrypoint)
+    found.in_path |= {
+        "jobs/job_id": str(job),
+        "media/key": stored["url"].partition("/media/")[2] if "url" in stored else stored["key"],
+        **NOBODYS,
+    }
+    found.in_body |= {"logo_file_id": stored["id"], "image_file_ids": stored["id"]}

@@ -1,0 +1,111 @@
+"""Makes one small row of any tenant table, and first the rows it refers to, from the metadata.
+
+A new table needs nothing here unless one of its checks cannot be guessed from its column types:
+then ``FITTING`` holds a value for that column.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Table, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import BigInteger, Boolean, DateTime, Float, LargeBinary, Text, Uuid
+
+from app.core.ids import new_id
+from app.wiring import METADATA, SYSTEM_TABLES
+
+TENANT_TABLES = [table for table in METADATA.sorted_tables if table.name not in SYSTEM_TABLES]
+"""Every table under row level security, referred ones before those that refer to them."""
+
+FITTING: dict[tuple[str, str], Any] = {
+    ("shipping_rules", "kind"): "flat",
+    ("order_items", "total_cents"): 1,
+    ("orders", "total_cents"): 1,
+}
+
+_number = itertools.count(1)
+_ALLOWED = re.compile(r"^\s*(\w+)\s+IN\s+\((.*)\)\s*$", re.DOTALL)
+
+
+def references(table: Table) -> list[ForeignKeyConstraint]:
+    """The foreign keys of ``table`` to other tenant tables."""
+    return [
+        key
+        for key in sorted(table.foreign_key_constraints, key=lambda k: sorted(k.column_keys))
+        if key.referred_table.name not in SYSTEM_TABLES
+    ]
+
+
+def own_column(key: ForeignKeyConstraint) -> str:
+    """The column of a composite key that is not the tenant."""
+    (column,) = (name for name in key.column_keys if name != "tenant_id")
+    return column
+
+
+def row_of(table: Table, parents: dict[str, UUID]) -> dict[str, Any]:
+    """Values for a fresh row: required columns, and every reference to a row in ``parents``."""
+    values: dict[str, Any] = {"id": new_id()}
+    for column in table.columns:
+        if column.name in ("tenant_id", "id") or column.identity is not None:
+            continue
+        if not column.nullable and column.server_default is None:
+            values[column.name] = _value(table, column)
+    for key in references(table):
+        values[own_column(key)] = parents[key.referred_table.name]
+    return values
+
+
+def ancestry(table: Table) -> list[Table]:
+    """``table`` after everything that a row of it needs to exist."""
+    above = {table.name} | {
+        parent.name for key in references(table) for parent in ancestry(key.referred_table)
+    }
+    return [one for one in TENANT_TABLES if one.name in above]
+
+
+def insert(table: Table, values: dict[str, Any]) -> str:
+    """The statement for the driver; the values go as its arguments, in their order."""
+    names = ", ".join(f'"{name}"' for name in values)
+    places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
+    return f'INSERT INTO "{table.name}" ({names}) VALUES ({places})'  # noqa: S608 - our names
+
+
+def _value(table: Table, column: Column[Any]) -> Any:
+    if (table.name, column.name) in FITTING:
+        return FITTING[table.name, column.name]
+    number = next(_number)
+    kinds: list[tuple[type, Any]] = [
+        (Uuid, new_id()),
+        (Boolean, False),
+        (BigInteger, number if _is_unique(table, column.name) else 1),
+        (Float, 0.0),
+        (DateTime, datetime(2026, 1, 1, tzinfo=UTC)),
+        (LargeBinary, b"x"),
+        (ARRAY, []),
+        (JSONB, "{}"),
+        (Text, _allowed(table, column.name) or f"x{number}"),
+    ]
+    for kind, value in kinds:
+        if isinstance(column.type, kind):
+            return value
+    raise LookupError(f"{table.name}.{column.name}: no value for {column.type}, add one to FITTING")
+
+
+def _is_unique(table: Table, column: str) -> bool:
+    constraints = [c for c in table.constraints if isinstance(c, UniqueConstraint)]
+    return any(column in constraint.columns for constraint in constraints)
+
+
+def _allowed(table: Table, column: str) -> str | None:
+    """The first value that a ``column IN (...)`` check names."""
+    for check in table.constraints:
+        if isinstance(check, CheckConstraint):
+            found = _ALLOWED.match(str(check.sqltext))
+            if found and found.group(1) == column:
+                return found.group(2).split(",")[0].strip().strip("'")
+    return None

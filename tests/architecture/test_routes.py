@@ -1,0 +1,156 @@
+"""Every route has one gate that exists, reads like the others, and says what it does."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from app.kernel.access import MODULES, ROLE_GRANTS
+from app.main import Largo
+from app.wiring import READY
+from tests.architecture.routes import Endpoint, endpoints, operations
+
+OUTSIDE = {"/health", "/health/ready", "/problems", "/problems/{code}", "/media/{key}"}
+"""Not part of the API's version: for load balancers, links in problems, and browsers' caches."""
+
+NOT_IDEMPOTENT = {
+    "POST /api/v1/admin/files": "the content's hash is the key: the same bytes are the same file",
+    "POST /api/v1/admin/jobs/{job_id}/retry": "sets a state; a second retry is refused",
+    "POST /api/v1/admin/shipping/simulate": "writes nothing",
+    "POST /api/v1/admin/users/{user_id}/password": "sets a value; the second does the same",
+    "POST /api/v1/checkout/preview": "writes nothing",
+}
+"""POST under /admin and /checkout that need no Idempotency-Key, with the reason."""
+
+READS_BY_POST = {
+    "POST /api/v1/admin/shipping/simulate": "a simulation takes an address, and writes nothing",
+}
+"""Not GET, yet a reader may."""
+
+UNCOUNTABLE = {"catalog", "inventory", "shipping", "media", "auth", "admin", "checkout"}
+KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@pytest.fixture(scope="module")
+def routes(app: Largo) -> list[Endpoint]:
+    return endpoints(app.api)
+
+
+def test_routes_are_found(app: Largo, routes: list[Endpoint]) -> None:
+    documented = {name for name, _ in operations(app.api.openapi())}
+    assert {route.name for route in routes} == documented
+    assert len(routes) == len(documented), "a path is served twice"
+    assert len(routes) > 80, "the walk lost most of them"
+
+
+def test_every_route_has_exactly_one_gate(routes: list[Endpoint]) -> None:
+    wrong = {route.name: route.gates for route in routes if len(route.gates) != 1}
+    assert not wrong, "use one of require_module, tenant_member, system_admin, public"
+
+
+def test_gates_name_actions_that_exist_and_are_granted(routes: list[Endpoint]) -> None:
+    for route in routes:
+        module = route.gate.get("module")
+        assert module is None or module in MODULES, route.name
+        if route.grant is not None:
+            assert route.gate["action"] in MODULES[route.gate["module"]], route.name
+            assert route.grant in ROLE_GRANTS["owner"], route.name
+
+
+def test_every_action_is_used(routes: list[Endpoint]) -> None:
+    used = {route.grant for route in routes}
+    unused = {f"{m}.{a}" for m, actions in MODULES.items() for a in actions} - used
+    by_service = {"commerce.orders:cancel"}  # asked of a transition to cancelled, not of a route
+    assert unused <= by_service, f"nothing asks for {unused - by_service}"
+
+
+def test_changing_needs_more_than_reading(routes: list[Endpoint]) -> None:
+    asks_too_little = {
+        route.name
+        for route in routes
+        if route.writes and route.grant and route.grant.endswith(":read")
+    }
+    assert asks_too_little == set(READS_BY_POST), "a reader could change something"
+    assert all(grant.endswith(":read") for grant in ROLE_GRANTS["viewer"])
+
+
+def test_public_routes_are_these(routes: list[Endpoint]) -> None:
+    """A new public route is a decision: write it down here."""
+    assert {route.name for route in routes if route.is_public} == {
+        "GET /api/v1/catalog",
+        "GET /api/v1/catalog/products",
+        "GET /api/v1/health",
+        "GET /api/v1/orders/{order_id}",
+        "GET /api/v1/stores",
+        "GET /api/v1/stores/{slug}",
+        "GET /health",
+        "GET /health/ready",
+        "GET /media/{key}",
+        "GET /problems",
+        "GET /problems/{code}",
+        "POST /api/v1/auth/login",
+        "POST /api/v1/checkout",
+        "POST /api/v1/checkout/preview",
+        "POST /api/v1/orders/{order_id}/cancel",
+        "POST /api/v1/shipping/quote",
+    }
+
+
+def test_creating_twice_is_refused(routes: list[Endpoint]) -> None:
+    for route in routes:
+        scoped = route.path.startswith(("/api/v1/admin", "/api/v1/checkout"))
+        if route.method != "POST" or not scoped:
+            continue
+        needless = route.name in NOT_IDEMPOTENT
+        assert route.idempotent != needless, f"{route.name}: Idempotent, or a reason in the list"
+
+
+def test_replay_needs_the_route_class(routes: list[Endpoint]) -> None:
+    wrong = [route.name for route in routes if route.idempotent and not route.replayable]
+    assert not wrong, f"set route_class=ReplayableRoute on the router of {wrong}"
+
+
+def test_lists_of_exceptions_are_current(routes: list[Endpoint]) -> None:
+    names = {route.name for route in routes}
+    assert set(NOT_IDEMPOTENT) <= names
+    assert set(READS_BY_POST) <= names
+
+
+def test_paths_read_alike(routes: list[Endpoint]) -> None:
+    for route in routes:
+        if route.path in OUTSIDE:
+            continue
+        assert route.path.startswith("/api/v1/"), route.name
+        segments = route.path.strip("/").split("/")
+        for segment, following in zip(segments, [*segments[1:], ""], strict=True):
+            if segment.startswith("{"):
+                assert re.fullmatch(r"\{[a-z]+(_[a-z]+)*\}", segment), route.name
+                continue
+            assert KEBAB.fullmatch(segment), f"{route.name}: {segment} is not kebab-case"
+            if following.startswith("{") and segment not in UNCOUNTABLE:
+                assert segment.endswith("s"), f"{route.name}: {segment} is not plural"
+
+
+def test_every_route_says_what_it_does(app: Largo) -> None:
+    for name, operation in operations(app.api.openapi()):
+        assert operation.get("summary"), name
+        said = operation.get("description", "")
+        assert said, f"{name} needs a docstring"
+        assert said.rstrip().endswith("."), f"{name}: {said!r}"
+        assert operation.get("tags"), name
+
+
+def test_every_route_tells_how_it_refuses(app: Largo, routes: list[Endpoint]) -> None:
+    documented = dict(operations(app.api.openapi()))
+    for route in routes:
+        answers = documented[route.name]["responses"]
+        if "{" in route.path and not route.path.endswith("/{provider}"):
+            assert "404" in answers, f"{route.name} has a path parameter and no 404"
+        if not route.is_public:
+            assert {"401", "403"} <= set(answers), f"{route.name} is gated"
+
+
+def test_ready_bytes_have_a_route_behind_them(routes: list[Endpoint]) -> None:
+    public = {route.path for route in routes if route.method == "GET" and route.is_public}
+    assert set(READY) <= public, "a ready route is a shorter way to the same answer"
