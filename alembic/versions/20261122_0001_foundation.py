@@ -55,6 +55,20 @@ TENANT_TABLES = (
 )
 
 
+CLAIM_IDEMPOTENCY = """
+CREATE FUNCTION claim_idempotency(wanted text)
+RETURNS TABLE (fingerprint bytea, status bigint, media_type text, body bytea)
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  -- Volatile: the second statement has a snapshot of its own, taken after the wait, so a twin
+  -- sees what the first one committed.
+  PERFORM pg_advisory_xact_lock(hashtextextended(app_tenant_id()::text || ':' || wanted, 21));
+  RETURN QUERY SELECT r.fingerprint, r.status, r.media_type, r.body
+    FROM idempotency_records r WHERE r.key = wanted;
+END $$
+"""
+
+
 def upgrade() -> None:
     for statement in (CREATE_ROLE, GRANT_ROLE, SCOPE_FUNCTION):
         op.execute(statement)
@@ -269,6 +283,7 @@ def upgrade() -> None:
         "contacts",
         ["tenant_id", "external_ref"],
         unique=True,
+        postgresql_where=sa.text("external_ref IS NOT NULL"),
     )
     op.create_index("contacts_tenant_id_phone_key", "contacts", ["tenant_id", "phone"], unique=True)
     op.create_table(
@@ -324,9 +339,9 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
-        sa.Column("status", sa.BigInteger(), nullable=True),
-        sa.Column("media_type", sa.Text(), nullable=True),
-        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("status", sa.BigInteger(), nullable=False),
+        sa.Column("media_type", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -648,12 +663,6 @@ def upgrade() -> None:
             name=op.f("customer_addresses_tenant_id_contact_id_fkey"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"],
-            ["tenants.id"],
-            name=op.f("customer_addresses_tenant_id_fkey"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("customer_addresses_pkey")),
     )
     op.create_index(
@@ -686,12 +695,6 @@ def upgrade() -> None:
             ["tenant_id", "user_id"],
             ["users.tenant_id", "users.id"],
             name=op.f("group_members_tenant_id_user_id_fkey"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"],
-            ["tenants.id"],
-            name=op.f("group_members_tenant_id_fkey"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("group_members_pkey")),
@@ -728,9 +731,6 @@ def upgrade() -> None:
             ["modifier_groups.tenant_id", "modifier_groups.id"],
             name=op.f("modifiers_tenant_id_group_id_fkey"),
             ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("modifiers_tenant_id_fkey"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("modifiers_pkey")),
     )
@@ -791,13 +791,11 @@ def upgrade() -> None:
             ["tenant_id", "contact_id"],
             ["contacts.tenant_id", "contacts.id"],
             name=op.f("orders_tenant_id_contact_id_fkey"),
-            ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "store_id"],
             ["stores.tenant_id", "stores.id"],
             name=op.f("orders_tenant_id_store_id_fkey"),
-            ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
             ["tenant_id"], ["tenants.id"], name=op.f("orders_tenant_id_fkey"), ondelete="CASCADE"
@@ -874,7 +872,6 @@ def upgrade() -> None:
             ["tenant_id", "category_id"],
             ["categories.tenant_id", "categories.id"],
             name=op.f("products_tenant_id_category_id_fkey"),
-            ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
             ["tenant_id"], ["tenants.id"], name=op.f("products_tenant_id_fkey"), ondelete="CASCADE"
@@ -892,6 +889,7 @@ def upgrade() -> None:
         "products",
         ["tenant_id", "external_ref"],
         unique=True,
+        postgresql_where=sa.text("external_ref IS NOT NULL"),
     )
     op.create_index(
         "products_tenant_id_slug_key",
@@ -945,12 +943,6 @@ def upgrade() -> None:
             name=op.f("shipping_rules_tenant_id_store_id_fkey"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"],
-            ["tenants.id"],
-            name=op.f("shipping_rules_tenant_id_fkey"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("shipping_rules_pkey")),
     )
     op.create_index(
@@ -985,12 +977,6 @@ def upgrade() -> None:
             ["tenant_id", "store_id"],
             ["stores.tenant_id", "stores.id"],
             name=op.f("stock_levels_tenant_id_store_id_fkey"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"],
-            ["tenants.id"],
-            name=op.f("stock_levels_tenant_id_fkey"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("stock_levels_pkey")),
@@ -1031,12 +1017,6 @@ def upgrade() -> None:
             ["tenant_id", "store_id"],
             ["stores.tenant_id", "stores.id"],
             name=op.f("stock_movements_tenant_id_store_id_fkey"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"],
-            ["tenants.id"],
-            name=op.f("stock_movements_tenant_id_fkey"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("stock_movements_pkey")),
@@ -1083,12 +1063,6 @@ def upgrade() -> None:
             name=op.f("user_sessions_tenant_id_user_id_fkey"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"],
-            ["tenants.id"],
-            name=op.f("user_sessions_tenant_id_fkey"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("user_sessions_pkey")),
     )
     op.create_index(
@@ -1120,12 +1094,6 @@ def upgrade() -> None:
             ["tenant_id", "order_id"],
             ["orders.tenant_id", "orders.id"],
             name=op.f("deliveries_tenant_id_order_id_fkey"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"],
-            ["tenants.id"],
-            name=op.f("deliveries_tenant_id_fkey"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("deliveries_pkey")),
@@ -1173,12 +1141,6 @@ def upgrade() -> None:
             name=op.f("order_items_tenant_id_order_id_fkey"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"],
-            ["tenants.id"],
-            name=op.f("order_items_tenant_id_fkey"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("order_items_pkey")),
     )
     op.create_index(
@@ -1206,12 +1168,6 @@ def upgrade() -> None:
             ["tenant_id", "order_id"],
             ["orders.tenant_id", "orders.id"],
             name=op.f("order_status_changes_tenant_id_order_id_fkey"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"],
-            ["tenants.id"],
-            name=op.f("order_status_changes_tenant_id_fkey"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("order_status_changes_pkey")),
@@ -1254,9 +1210,6 @@ def upgrade() -> None:
             name=op.f("payments_tenant_id_order_id_fkey"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("payments_tenant_id_fkey"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("payments_pkey")),
     )
     op.create_index(
@@ -1287,12 +1240,6 @@ def upgrade() -> None:
             ["tenant_id", "product_id"],
             ["products.tenant_id", "products.id"],
             name=op.f("product_modifier_groups_tenant_id_product_id_fkey"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"],
-            ["tenants.id"],
-            name=op.f("product_modifier_groups_tenant_id_fkey"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("product_modifier_groups_pkey")),
@@ -1331,7 +1278,6 @@ def upgrade() -> None:
             ["tenant_id", "contact_id"],
             ["contacts.tenant_id", "contacts.id"],
             name=op.f("promotion_redemptions_tenant_id_contact_id_fkey"),
-            ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "order_id"],
@@ -1343,13 +1289,6 @@ def upgrade() -> None:
             ["tenant_id", "promotion_id"],
             ["promotions.tenant_id", "promotions.id"],
             name=op.f("promotion_redemptions_tenant_id_promotion_id_fkey"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"],
-            ["tenants.id"],
-            name=op.f("promotion_redemptions_tenant_id_fkey"),
-            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("promotion_redemptions_pkey")),
     )
@@ -1394,12 +1333,6 @@ def upgrade() -> None:
             name=op.f("store_products_tenant_id_store_id_fkey"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"],
-            ["tenants.id"],
-            name=op.f("store_products_tenant_id_fkey"),
-            ondelete="CASCADE",
-        ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("store_products_pkey")),
         sa.UniqueConstraint(
             "tenant_id",
@@ -1434,9 +1367,6 @@ def upgrade() -> None:
             name=op.f("variants_tenant_id_product_id_fkey"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["tenant_id"], ["tenants.id"], name=op.f("variants_tenant_id_fkey"), ondelete="CASCADE"
-        ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("variants_pkey")),
     )
     op.create_index(
@@ -1450,6 +1380,7 @@ def upgrade() -> None:
         for statement in enable_tenant_rls(table):
             op.execute(statement)
     op.execute("GRANT SELECT ON postal_areas TO app_tenant")
+    op.execute(CLAIM_IDEMPOTENCY)
     _install_queue()
 
 

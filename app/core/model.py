@@ -49,6 +49,16 @@ class Model(DeclarativeBase):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+def _has_parent(table: Any) -> bool:
+    """Whether a row dies with another row of its tenant: then that one vouches for the tenant.
+
+    A foreign key to ``tenants`` as well would cost a look-up and a row lock on every insert, and
+    an order inserts a dozen such rows.
+    """
+    constraints = table.__dict__.get("__table_args__", ())
+    return any(isinstance(c, ForeignKeyConstraint) and c.ondelete == "CASCADE" for c in constraints)
+
+
 class TenantModel(Model):
     """A row under row level security.
 
@@ -60,13 +70,16 @@ class TenantModel(Model):
 
     __abstract__ = True
 
-    # Filled by Postgres from the transaction's own scope: code never sets it.
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenants.id", ondelete="CASCADE"),
-        server_default=text("app_tenant_id()"),
-        primary_key=True,
-        sort_order=-2,
-    )
+    @declared_attr
+    def tenant_id(cls) -> Mapped[UUID]:
+        # Filled by Postgres from the transaction's own scope: code never sets it.
+        return mapped_column(
+            *([] if _has_parent(cls) else [ForeignKey("tenants.id", ondelete="CASCADE")]),
+            server_default=text("app_tenant_id()"),
+            primary_key=True,
+            sort_order=-2,
+        )
+
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id, sort_order=-1)
 
     @declared_attr.directive
@@ -74,7 +87,7 @@ class TenantModel(Model):
         return {"primary_key": [cls.id], "eager_defaults": False}
 
 
-def within_tenant(column: str, table: str, *, ondelete: str = "RESTRICT") -> ForeignKeyConstraint:
+def within_tenant(column: str, table: str, *, ondelete: str = "NO ACTION") -> ForeignKeyConstraint:
     """A reference that cannot leave the tenant: ``(tenant_id, column) -> (tenant_id, id)``."""
     return ForeignKeyConstraint(
         ["tenant_id", column], [f"{table}.tenant_id", f"{table}.id"], ondelete=ondelete

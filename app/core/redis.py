@@ -50,14 +50,14 @@ class Bus:
             await self.redis.publish(_PREFIX + topic, key)
 
     def ring_soon(self, topic: str, key: str) -> None:
-        """Like ``ring``, without waiting; rings of the same key within 5 ms become one."""
+        """Like ``ring``, without waiting; what is rung within 20 ms goes out in one trip."""
         self._tell(topic, key)
         self._pending[topic, key] = None
         if self._flush is None or self._flush.done():
             self._flush = asyncio.create_task(self._publish_pending(), name="bus-rings")
 
     async def _publish_pending(self) -> None:
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
         pending, self._pending = self._pending, {}
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with self.redis.pipeline(transaction=False) as pipe:

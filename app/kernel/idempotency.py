@@ -1,8 +1,8 @@
 """Idempotency-Key: the stored answer commits with the effects it answers for.
 
 IETF draft-ietf-httpapi-idempotency-key-header-07: same key and request, same answer, once; the
-same key with another request is refused. A twin that arrives meanwhile waits on the unique
-index, at most ``lock_timeout``. A failed attempt rolls its claim back, so it may be tried again.
+same key with another request is refused. A twin that arrives meanwhile waits on the key's lock,
+at most ``lock_timeout``. A failed attempt leaves nothing, so it may be tried again.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from fastapi.routing import APIRoute
 from sqlalchemy import LargeBinary
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.ids import new_id
 from app.core.model import TenantModel, unique_within_tenant
 from app.core.problems import Problem
-from app.kernel.work import UnitOfWork, Work
+from app.kernel.work import Answer, UnitOfWork, Work
 
 
 class IdempotencyKeyReused(Problem):
@@ -41,9 +40,9 @@ class IdempotencyRecord(TenantModel):
 
     key: Mapped[str]
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
-    status: Mapped[int | None]
-    media_type: Mapped[str | None]
-    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    status: Mapped[int]
+    media_type: Mapped[str]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class _Replay(Exception):  # not an error: it carries the stored answer past the endpoint
@@ -68,15 +67,9 @@ class ReplayableRoute(APIRoute):
         return handler
 
 
-# Hand-written on the driver: this runs twice in every checkout (DESIGN §12).
-_CLAIM = """
-INSERT INTO idempotency_records (id, key, fingerprint) VALUES ($1, $2, $3)
-ON CONFLICT (tenant_id, key) DO NOTHING RETURNING id
-"""
-_FIND = "SELECT fingerprint, status, media_type, body FROM idempotency_records WHERE key = $1"
-_STORE = """
-UPDATE idempotency_records SET status = $2, media_type = $3, body = $4 WHERE id = $1
-"""
+# One trip and no write: the lock keeps twins apart, the answer is stored by the Work's last
+# statement. A claim row would be written twice and leave a dead version behind every order.
+_CLAIM = "SELECT fingerprint, status, media_type, body FROM claim_idempotency($1)"
 
 _Key = Annotated[
     str | None,
@@ -112,12 +105,10 @@ async def _once(request: Request, work: UnitOfWork, key: str) -> AsyncIterator[N
     digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode())
     digest.update(body)
     fingerprint = digest.digest()
-    connection = await work.raw()
-    # A concurrent twin waits here on the unique index until the first commits.
-    claimed = await connection.fetchval(_CLAIM, new_id(), key, fingerprint)
-    if claimed is None:
-        found = await connection.fetchrow(_FIND, key)
-        if found is None or found["fingerprint"] != fingerprint:
+    # A concurrent twin waits here for the lock until the first commits.
+    found = await (await work.raw()).fetchrow(_CLAIM, key)
+    if found is not None:
+        if found["fingerprint"] != fingerprint:
             raise IdempotencyKeyReused()
         raise _Replay(
             Response(
@@ -130,13 +121,8 @@ async def _once(request: Request, work: UnitOfWork, key: str) -> AsyncIterator[N
     yield
     response: Response | None = getattr(request.state, "response", None)
     if response is not None:
-        await connection.execute(
-            _STORE,
-            claimed,
-            response.status_code,
-            response.media_type or "application/json",
-            bytes(response.body),
-        )
+        kind = response.media_type or "application/json"
+        work.keep_answer(Answer(key, fingerprint, response.status_code, kind, bytes(response.body)))
 
 
 Idempotent = Depends(_idempotent, scope="function")

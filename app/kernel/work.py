@@ -18,7 +18,6 @@ from uuid import UUID
 import httpx
 import orjson
 from fastapi import Depends, Request
-from pgqueuer.queries import Queries
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.events import Event
@@ -92,28 +91,41 @@ class _Job:
     priority: int
 
 
-class _SessionDriver:
-    """What PgQueuer needs to enqueue inside the Work's own transaction (DESIGN §9, rule 1)."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a request was answered, kept under its Idempotency-Key."""
 
-    def __init__(self, connection: RawConnection) -> None:
-        self._connection = connection
-
-    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
-        return [dict(row) for row in await self._connection.fetch(query, *args)]
-
-    async def execute(self, query: str, *args: object) -> str:
-        return await self._connection.execute(query, *args)
+    key: str
+    fingerprint: bytes
+    status: int
+    media_type: str
+    body: bytes
 
 
-# The lock makes seq follow commit order within the tenant; taking it in the statement that
-# writes costs no trip, and as the last statement of the Work it is held for the commit alone.
-_WRITE_EVENTS = """
+# Everything a Work tells, in one statement right before the commit. The advisory lock makes seq
+# follow commit order within the tenant; being the last to be taken, it is held for the commit
+# alone. The jobs are inserted as PgQueuer 1.6 does it (DESIGN §9, rules 1 and 2), less the log
+# row that says "queued": its own statement would cost one more trip and ten index entries.
+_FINISH = """
 WITH ordered AS MATERIALIZED (
   SELECT pg_advisory_xact_lock(hashtextextended($1, 20)) WHERE cardinality($12::uuid[]) > 0
 ), streamed AS (
   INSERT INTO stream_events (id, topic, type, data)
   SELECT s.id, s.topic, s.type, s.data::jsonb FROM ordered,
     unnest($12::uuid[], $13::text[], $14::text[], $15::text[]) AS s(id, topic, type, data)
+), queued AS (
+  INSERT INTO pgqueuer (entrypoint, payload, priority, execute_after, dedupe_key, status)
+  SELECT q.entrypoint, q.payload, q.priority, now() + q.delay, q.dedupe_key, 'queued'
+  FROM unnest($17::text[], $18::bytea[], $19::int[], $20::interval[], $21::text[])
+    AS q(entrypoint, payload, priority, delay, dedupe_key)
+  ON CONFLICT (dedupe_key)
+    WHERE status = ANY (ARRAY['queued'::pgqueuer_status, 'picked'::pgqueuer_status])
+      AND dedupe_key IS NOT NULL
+    DO NOTHING
+), answered AS (
+  INSERT INTO idempotency_records (id, key, fingerprint, status, media_type, body)
+  SELECT $22::uuid, $23::text, $24::bytea, $25::bigint, $26::text, $27::bytea
+  WHERE $23::text IS NOT NULL
 )
 INSERT INTO audit_entries (id, action, resource, resource_id, facts, actor_kind, actor_id,
   actor_name, request_id, ip, user_agent)
@@ -121,6 +133,7 @@ SELECT a.id, a.action, a.resource, a.resource_id, a.facts::jsonb, $2, $3, $4, $5
 FROM unnest($7::uuid[], $8::text[], $9::text[], $10::uuid[], $11::text[])
   AS a(id, action, resource, resource_id, facts)
 """
+_AT_ONCE = timedelta()
 
 
 class UnitOfWork:
@@ -134,6 +147,7 @@ class UnitOfWork:
         self._stream: list[tuple[str, str, bytes]] = []
         self._jobs: list[_Job] = []
         self._rings: dict[tuple[str, str], None] = {}
+        self._answer: Answer | None = None
 
     def port(self, kind: type[P], name: str = "") -> P:
         """The implementation wired for a contract, bound to this unit of work."""
@@ -181,26 +195,23 @@ class UnitOfWork:
         """After the commit, tell every process to look again; the key is the tenant's id."""
         self._rings[topic, key or str(self.tenant.id)] = None
 
-    async def finish(self) -> None:
-        """Write what was told; called once, right before the commit."""
-        if self._jobs:
-            jobs = self._jobs
-            await Queries(_SessionDriver(await self.raw())).enqueue(  # type: ignore[arg-type]
-                [j.entrypoint for j in jobs],
-                [j.payload for j in jobs],
-                [j.priority for j in jobs],
-                [j.delay for j in jobs],
-                [j.dedupe_key for j in jobs],
-                [None for _ in jobs],
-                on_conflict="skip",
-            )
-        if self._audit or self._stream:
-            await self._write_events()
+    def keep_answer(self, answer: Answer) -> None:
+        """Store what this request is answered, for a retry with the same key."""
+        self._answer = answer
 
-    async def _write_events(self) -> None:
-        actor, audit, stream = self.actor, self._audit, self._stream
+    async def finish(self) -> None:
+        """Write what was told, in one statement; called once, right before the commit."""
+        actor, audit, stream, jobs = self.actor, self._audit, self._stream, self._jobs
+        kept = self._answer
+        if not (audit or stream or jobs or kept):
+            return
+        answer = (
+            (new_id(), kept.key, kept.fingerprint, kept.status, kept.media_type, kept.body)
+            if kept
+            else (None,) * 6
+        )
         await (await self.raw()).execute(
-            _WRITE_EVENTS,
+            _FINISH,
             str(self.tenant.id),
             actor.kind,
             actor.id,
@@ -217,6 +228,12 @@ class UnitOfWork:
             [s[1] for s in stream],
             [s[2].decode() for s in stream],
             actor.user_agent,
+            [j.entrypoint for j in jobs],
+            [j.payload for j in jobs],
+            [j.priority for j in jobs],
+            [j.delay or _AT_ONCE for j in jobs],
+            [j.dedupe_key for j in jobs],
+            *answer,
         )
 
     def after_commit(self) -> None:

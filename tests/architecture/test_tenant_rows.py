@@ -255,3 +255,16 @@ async def test_an_undone_transaction_leaves_no_tenant_behind(
                 await session.commit()
         async with nobody(runtime) as driver:
             assert await driver.fetchval("SELECT count(*) FROM users") == 0
+
+
+async def test_a_deleted_tenant_leaves_no_row(runtime: Runtime, owner_sql: Owner) -> None:
+    """Also of the tables that no foreign key ties to ``tenants`` itself."""
+    world = await make_world(runtime)
+    ids: dict[str, UUID] = {}
+    for table in TENANT_TABLES:
+        values = {"tenant_id": world.tenant.id, **row_of(table, ids)}
+        await owner_sql.execute(insert(table, values), *values.values())
+        ids[table.name] = values["id"]
+    await owner_sql.execute("DELETE FROM tenants WHERE id = $1", world.tenant.id)
+    for table in TENANT_TABLES:
+        assert await _count(owner_sql, table, world.tenant.id) == 0, table.name

@@ -97,13 +97,10 @@ async def test_acknowledged_orders_survive_sigkill(server: ServerProcess, world:
     async with world.work() as work:
         rows = (await work.session.execute(text(_WHOLE))).mappings().all()
         numbers = (await work.session.scalars(select(Order.number).order_by(Order.number))).all()
-        stored = dict(
-            (
-                await work.session.execute(
-                    text("SELECT key, convert_from(body, 'UTF8') FROM idempotency_records")
-                )
-            ).all()
+        kept = await work.session.execute(
+            text("SELECT key, convert_from(body, 'UTF8') FROM idempotency_records")
         )
+        stored: dict[str, str] = {row[0]: row[1] for row in kept}
         gap = await work.session.scalar(
             text(
                 "SELECT count(*) FROM stock_levels l WHERE on_hand <> (SELECT sum(quantity) "

@@ -10,7 +10,6 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from app.core.ids import new_id
 from app.kernel.groups.models import Group
 from app.kernel.idempotency import IdempotencyRecord
 from tests.factories.tenants import World
@@ -128,12 +127,7 @@ async def test_twin_of_a_slow_first_is_told_to_come_back(
     key = secrets.token_hex(8)
     body = {"name": "Balcão"}
     async with world.work() as work:
-        await (await work.raw()).execute(
-            "INSERT INTO idempotency_records (id, key, fingerprint) VALUES ($1, $2, $3)",
-            new_id(),
-            key,
-            b"still at work",
-        )
+        await (await work.raw()).fetch("SELECT * FROM claim_idempotency($1)", key)
         answer = await owner.post(GROUPS, json=body, headers={"Idempotency-Key": key})
         assert (answer.status_code, answer.json()["code"]) == (409, "busy")
     assert await _groups(world) == 0

@@ -132,7 +132,8 @@ WITH counter AS (
   FROM counter, unnest($43::uuid[], $44::bigint[], $46::uuid[])
     AS d(item_id, quantity, movement_id)
   JOIN stock_levels l ON l.item_id = d.item_id
-  WHERE l.store_id = $5 AND l.on_hand >= d.quantity
+  -- The list again: it makes the planner look the items up instead of reading the store's all.
+  WHERE l.store_id = $5 AND l.item_id = ANY ($43::uuid[]) AND l.on_hand >= d.quantity
   ORDER BY l.item_id FOR NO KEY UPDATE OF l
 ), taken AS (
   UPDATE stock_levels l SET on_hand = l.on_hand - k.quantity FROM locked k WHERE l.id = k.id

@@ -15,7 +15,13 @@ class Contact(TenantModel):
     __table_args__ = (
         # Nullable: since 2026 WhatsApp users may come without a phone number.
         Index("contacts_tenant_id_phone_key", "tenant_id", "phone", unique=True),
-        Index("contacts_tenant_id_external_ref_key", "tenant_id", "external_ref", unique=True),
+        Index(
+            "contacts_tenant_id_external_ref_key",
+            "tenant_id",
+            "external_ref",
+            unique=True,
+            postgresql_where=text("external_ref IS NOT NULL"),
+        ),
         CheckConstraint("phone ~ '^\\+[1-9][0-9]{6,14}$'", name="phone_e164"),
     )
 

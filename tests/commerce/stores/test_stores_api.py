@@ -81,7 +81,7 @@ async def test_create_twice_with_one_key_opens_one_store(
         ("name", "x" * 81, "80"),
         ("hours", [{"weekday": 7, "opens": "10:00", "closes": "12:00"}], "6"),
         ("hours", [{"weekday": 1, "opens": "9:00", "closes": "12:00"}], "pattern"),
-        ("tenant_id", str(uuid4()), "not permitted"),
+        ("tenant_id", "01931b2e-7c00-7000-8000-000000000001", "not permitted"),
     ],
 )
 async def test_create_refuses_what_is_wrong(
