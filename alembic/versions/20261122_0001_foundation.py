@@ -791,11 +791,15 @@ def upgrade() -> None:
             ["tenant_id", "contact_id"],
             ["contacts.tenant_id", "contacts.id"],
             name=op.f("orders_tenant_id_contact_id_fkey"),
+            deferrable=True,
+            initially="IMMEDIATE",
         ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "store_id"],
             ["stores.tenant_id", "stores.id"],
             name=op.f("orders_tenant_id_store_id_fkey"),
+            deferrable=True,
+            initially="IMMEDIATE",
         ),
         sa.ForeignKeyConstraint(
             ["tenant_id"], ["tenants.id"], name=op.f("orders_tenant_id_fkey"), ondelete="CASCADE"
@@ -872,6 +876,8 @@ def upgrade() -> None:
             ["tenant_id", "category_id"],
             ["categories.tenant_id", "categories.id"],
             name=op.f("products_tenant_id_category_id_fkey"),
+            deferrable=True,
+            initially="IMMEDIATE",
         ),
         sa.ForeignKeyConstraint(
             ["tenant_id"], ["tenants.id"], name=op.f("products_tenant_id_fkey"), ondelete="CASCADE"
@@ -1278,6 +1284,8 @@ def upgrade() -> None:
             ["tenant_id", "contact_id"],
             ["contacts.tenant_id", "contacts.id"],
             name=op.f("promotion_redemptions_tenant_id_contact_id_fkey"),
+            deferrable=True,
+            initially="IMMEDIATE",
         ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "order_id"],
@@ -1289,6 +1297,8 @@ def upgrade() -> None:
             ["tenant_id", "promotion_id"],
             ["promotions.tenant_id", "promotions.id"],
             name=op.f("promotion_redemptions_tenant_id_promotion_id_fkey"),
+            deferrable=True,
+            initially="IMMEDIATE",
         ),
         sa.PrimaryKeyConstraint("tenant_id", "id", name=op.f("promotion_redemptions_pkey")),
     )

@@ -87,10 +87,17 @@ class TenantModel(Model):
         return {"primary_key": [cls.id], "eager_defaults": False}
 
 
-def within_tenant(column: str, table: str, *, ondelete: str = "NO ACTION") -> ForeignKeyConstraint:
-    """A reference that cannot leave the tenant: ``(tenant_id, column) -> (tenant_id, id)``."""
+def within_tenant(column: str, table: str, *, ondelete: str | None = None) -> ForeignKeyConstraint:
+    """A reference that cannot leave the tenant: ``(tenant_id, column) -> (tenant_id, id)``.
+
+    One that does not cascade may be deferred, so that a whole tenant can be deleted at once.
+    """
     return ForeignKeyConstraint(
-        ["tenant_id", column], [f"{table}.tenant_id", f"{table}.id"], ondelete=ondelete
+        ["tenant_id", column],
+        [f"{table}.tenant_id", f"{table}.id"],
+        ondelete=ondelete,
+        deferrable=None if ondelete else True,
+        initially=None if ondelete else "IMMEDIATE",
     )
 
 
