@@ -21,7 +21,7 @@ from app.core import logging as logs
 from app.core import problems
 from app.core.database import verify_isolation
 from app.core.settings import Settings, settings
-from app.kernel import openapi
+from app.kernel import docs, openapi
 from app.kernel.identity import Sessions
 from app.kernel.jobs.service import Worker
 from app.kernel.middleware import Layers
@@ -110,7 +110,7 @@ def create_app(config: Settings | None = None) -> Largo:
         version=VERSION,
         summary="One multi-tenant backend for a small business's whole day.",
         lifespan=_lifespan,
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
         responses={422: problems.problems(problems.Invalid)[422]},
     )
@@ -122,6 +122,7 @@ def create_app(config: Settings | None = None) -> Largo:
     api.state.streams = Streams(runtime.bus)
     problems.install(api)
     _install_database_handlers(api)
+    docs.install(api)
     for router in wiring.ROUTERS:
         api.include_router(router)
     api.openapi = lambda: _openapi(api)  # type: ignore[method-assign]

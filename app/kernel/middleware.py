@@ -117,9 +117,8 @@ class SecurityHeaders:
     )
     _CSP = b"default-src 'none'; frame-ancestors 'none'"
     _CSP_DOCS = (
-        b"default-src 'self'; img-src 'self' data: https://fastapi.tiangolo.com; "
-        b"script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; "
-        b"style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; frame-ancestors 'none'"
+        b"default-src 'self'; img-src 'self' data:; script-src 'self' 'unsafe-inline'; "
+        b"style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
     )
     _HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 

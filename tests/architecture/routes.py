@@ -17,8 +17,8 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from app.kernel.idempotency import IdempotencyRequired, Idempotent, ReplayableRoute
 from app.kernel.openapi import gates
 
-FRAMEWORK = {"/openapi.json", "/docs", "/docs/oauth2-redirect"}
-"""Served by FastAPI itself: the documentation, which knows no tenant."""
+FRAMEWORK = {"/openapi.json", "/docs", "/docs/assets"}
+"""The documentation and its files, which know no tenant."""
 
 METHODS = ("get", "put", "post", "patch", "delete")
 

@@ -49,6 +49,7 @@ WEB = {
     "app.kernel.health": "a router of its own",
     "app.kernel.idempotency": "a route class and its dependency",
     "app.kernel.identity": "reads who asks off the request",
+    "app.kernel.docs": "the page at /docs",
     "app.kernel.middleware": "the layers around every request",
     "app.kernel.openapi": "adds gates to the document that fastapi makes",
     "app.kernel.request": "what the layers know of one request",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.commerce.promotions import rules
 from app.core.ddl import one_of
 from app.core.model import TenantModel, within_tenant
 
@@ -62,35 +61,6 @@ class Promotion(TenantModel):
     combinable: Mapped[bool] = mapped_column(server_default=text("false"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     deleted_at: Mapped[datetime | None]
-
-    def as_rule(self, customer_used: int) -> rules.Promotion:
-        """What the rules compute with; ``customer_used`` is how often this customer used it."""
-        return rules.Promotion(
-            id=self.id,
-            name=self.name,
-            kind=rules.PromotionKind(self.kind),
-            value=self.value,
-            code=self.code,
-            scope=rules.PromotionScope(self.scope),
-            target_ids=frozenset(self.target_ids),
-            min_subtotal_cents=self.min_subtotal_cents,
-            max_discount_cents=self.max_discount_cents,
-            starts_at=self.starts_at,
-            ends_at=self.ends_at,
-            weekdays=frozenset(self.weekdays),
-            hour_from=time.fromisoformat(self.hour_from) if self.hour_from else None,
-            hour_to=time.fromisoformat(self.hour_to) if self.hour_to else None,
-            usage_limit=self.usage_limit,
-            used=self.used_count,
-            per_customer_limit=self.per_customer_limit,
-            customer_used=customer_used,
-            budget_cents=self.budget_cents,
-            spent_cents=self.spent_cents,
-            priority=self.priority,
-            combinable=self.combinable,
-            buy_quantity=self.buy_quantity or 1,
-            get_quantity=self.get_quantity or 1,
-        )
 
     def flaws(self) -> list[tuple[str, str]]:
         """What contradicts itself, as (field, what to do); empty when all is well."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import select
 
 from app.commerce.catalog.models import Category, Product
 from app.commerce.promotions.models import Promotion, PromotionRedemption
@@ -15,9 +15,7 @@ from app.commerce.promotions.rules import normalise_code
 from app.commerce.stores.models import Store
 from app.core.clock import now
 from app.core.pagination import Page, PageRequest
-from app.core.phone import phone_match_keys
 from app.core.repository import Repository
-from app.kernel.contacts.models import Contact
 
 # Promotions first and in id order, as the checkout takes them: no two of them deadlock.
 _LOCK_OF_ORDER = """
@@ -81,41 +79,6 @@ class PromotionRepository(Repository[Promotion]):
         column = {"category": Category.id, "product": Product.id, "store": Store.id}[scope]
         found = set(await self.session.scalars(known[scope].where(column.in_(ids))))
         return [id for id in ids if id not in found]
-
-    async def candidates(self, codes: Iterable[str] = ()) -> list[Promotion]:
-        """What a cart may earn: active automatic promotions and those with one of ``codes``.
-
-        Automatic ones that are over are left out; a coupon that is over comes along, so that
-        the rules can say so.
-        """
-        wanted = [normalise_code(code) for code in codes]
-        running = or_(Promotion.ends_at.is_(None), Promotion.ends_at > now())
-        statement = self.query().where(
-            Promotion.is_active,
-            Promotion.deleted_at.is_(None),
-            or_(Promotion.code.is_(None) & running, Promotion.code.in_(wanted)),
-        )
-        return list(await self.all(statement.order_by(Promotion.id)))
-
-    async def customer_uses(
-        self, customer: UUID | str, promotion_ids: Iterable[UUID]
-    ) -> dict[UUID, int]:
-        """How often a customer (contact id, or phone in E.164) used each; absent means never."""
-        ids = list(promotion_ids)
-        if not ids:
-            return {}
-        row = PromotionRedemption
-        if isinstance(customer, UUID):
-            by_customer = row.contact_id == customer
-        else:
-            contacts = select(Contact.id).where(Contact.phone.in_(phone_match_keys(customer)))
-            by_customer = row.contact_id.in_(contacts)
-        statement = (
-            select(row.promotion_id, func.count())
-            .where(row.promotion_id.in_(ids), by_customer, row.released_at.is_(None))
-            .group_by(row.promotion_id)
-        )
-        return {id: count for id, count in await self.session.execute(statement)}
 
     async def release(self, order_id: UUID) -> int:
         """Give back what an order redeemed, exactly once; answers how many redemptions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import time
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.commerce.promotions.models import Promotion
-from app.commerce.promotions.rules import Cart, CartLine, PromotionContext, apply
 from app.core.clock import now
-from app.core.ids import new_id
 from app.kernel.audit.models import AuditEntry
 from app.kernel.work import Runtime
 from tests.factories.commerce import key, make_shop
@@ -236,43 +234,44 @@ async def test_targets_must_exist_and_be_ones_own(
         await create(owner, scope=scope, target_ids=[str(good)])
 
 
-async def test_the_model_says_what_the_rules_need(owner: httpx.AsyncClient, world: World) -> None:
+async def test_a_campaign_takes_off_what_it_says(
+    owner: httpx.AsyncClient, shopper: httpx.AsyncClient, world: World
+) -> None:
     shop = await make_shop(world)
-    product = await shop.product()
-    made = await create(
-        owner,
-        scope="product",
-        target_ids=[str(product)],
-        hour_from="18:00",
-        hour_to="02:30",
-        weekdays=[4, 5],
-        usage_limit=7,
-        combinable=True,
-    )
-    rule = (await row(world, made["id"])).as_rule(3)
-    assert (rule.kind, rule.scope) == ("percent", "product")
-    assert rule.target_ids == {product}
-    assert (rule.hour_from, rule.hour_to) == (time(18), time(2, 30))
-    assert (rule.weekdays, rule.usage_limit, rule.customer_used) == (
-        frozenset({4, 5}),
-        7,
-        3,
-    )
-    assert (rule.buy_quantity, rule.get_quantity, rule.combinable) == (1, 1, True)
-
-
-async def test_a_campaign_takes_off_what_it_says(owner: httpx.AsyncClient, world: World) -> None:
-    line = CartLine("a", new_id(), 3333, 3)
-    context = PromotionContext(now(), "America/Sao_Paulo", new_id())
-    for fields, cents in (
-        ({"kind": "percent", "value": 1500}, 1500),
-        ({"kind": "fixed", "value": 1500}, 1500),
-        ({"kind": "buy_x_get_y", "buy_quantity": 2, "get_quantity": 1, "value": 10_000}, 3333),
-        ({"kind": "buy_x_get_y", "buy_quantity": 2, "get_quantity": 1, "value": 5000}, 1667),
+    product, other = await shop.product("Pizza", 3333), await shop.product("Suco", 1000)
+    cart = {"store": shop.store_slug, "fulfilment": "pickup"}
+    items = [{"product_id": str(product), "quantity": 3}, {"product_id": str(other), "quantity": 1}]
+    only = {"scope": "product", "target_ids": [str(product)]}
+    over = now() - timedelta(days=1)
+    for number, (fields, cents, reason) in enumerate(
+        [
+            ({"kind": "percent", "value": 1500, **only}, 1500, None),
+            ({"kind": "percent", "value": 1250}, 1375, None),
+            ({"kind": "fixed", "value": 1500}, 1500, None),
+            (
+                {
+                    "kind": "buy_x_get_y",
+                    "buy_quantity": 2,
+                    "get_quantity": 1,
+                    "value": 10_000,
+                    **only,
+                },
+                3333,
+                None,
+            ),
+            ({"kind": "percent", "value": 1500, "ends_at": over.isoformat()}, 0, "expired"),
+            ({"kind": "percent", "value": 1500, "min_subtotal_cents": 99_999}, 0, "below-minimum"),
+        ]
     ):
-        made = await create(owner, **fields)
-        rule = (await row(world, made["id"])).as_rule(0)
-        assert apply([rule], Cart((line,)), context).discount_cents == cents, fields
+        code = f"CODIGO{number}"
+        await create(owner, code=code, **fields)
+        shown = await shopper.post(
+            "/api/v1/checkout/preview", json={**cart, "items": items, "coupons": [code.lower()]}
+        )
+        assert shown.status_code == 200, shown.text
+        assert shown.json()["discount_cents"] == cents, fields
+        refused = [c["reason"] for c in shown.json()["coupons_not_applied"]]
+        assert refused == ([reason] if reason else []), fields
 
 
 async def test_strangers_and_grants(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 import httpx
@@ -12,8 +11,6 @@ import httpx
 from app.commerce.orders.models import Order
 from app.commerce.promotions.models import Promotion, PromotionRedemption
 from app.commerce.promotions.repository import PromotionRepository
-from app.core.clock import now
-from app.core.ids import new_id
 from app.kernel.contacts.models import Contact
 from tests.commerce.promotions.test_promotions_api import BASE, create, row
 from tests.factories.commerce import Shop, make_shop
@@ -107,31 +104,5 @@ async def test_release_gives_back_exactly_once(world: World) -> None:
     for id in ids:
         kept = await row(world, id)
         assert (kept.used_count, kept.spent_cents) == (1, 500)
-    async with world.work() as work:
-        uses = await PromotionRepository(work.session).customer_uses(used.contact_id, ids)
-    assert uses == dict.fromkeys(ids, 1)
     assert await asyncio.gather(*(release(o) for o in used.orders)) == [0, 2]
     assert [(await row(world, id)).used_count for id in ids] == [0, 0]
-
-
-async def test_what_the_checkout_asks(world: World, stranger: World) -> None:
-    shop = await make_shop(world)
-    past, soon = now() - timedelta(days=1), now() + timedelta(days=1)
-    automatic = await shop.promotion(ends_at=soon)
-    coupon = await shop.promotion(code="VALE10")
-    over = await shop.promotion(code="ACABOU", ends_at=past)
-    await shop.promotion(code="OUTRO")
-    await shop.promotion(ends_at=past)
-    await shop.promotion(is_active=False)
-    await shop.promotion(deleted_at=now())
-    await (await make_shop(stranger)).promotion()
-    used = await redeem(shop, [automatic], 2)
-    async with world.work() as work:
-        promotions = PromotionRepository(work.session)
-        found = await promotions.candidates(["vale10 ", "acabou", "nada"])
-        assert {p.id for p in found} == {automatic, coupon, over}
-        assert [p.id for p in await promotions.candidates()] == [automatic]
-        for who in (used.contact_id, "+5511987654321", "+551187654321"):
-            assert await promotions.customer_uses(who, [automatic, coupon]) == {automatic: 2}
-        assert await promotions.customer_uses(new_id(), [automatic]) == {}
-        assert await promotions.customer_uses(used.contact_id, []) == {}
