@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -30,6 +31,7 @@ class Bus:
             url, socket_timeout=2, socket_connect_timeout=1, health_check_interval=15
         )
         self._url = url
+        self._origin = secrets.token_hex(8)
         self._listeners: dict[str, list[Listener]] = defaultdict(list)
         self._task: asyncio.Task[None] | None = None
         self._pending: dict[tuple[str, str], None] = {}
@@ -47,7 +49,7 @@ class Bus:
         """Tell every process that ``key`` of ``topic`` changed. Never raises: rings may be lost."""
         self._tell(topic, key)
         with contextlib.suppress(RedisError, OSError, TimeoutError):
-            await self.redis.publish(_PREFIX + topic, key)
+            await self.redis.publish(_PREFIX + topic, f"{self._origin} {key}")
 
     def ring_soon(self, topic: str, key: str) -> None:
         """Like ``ring``, without waiting; what is rung within 20 ms goes out in one trip."""
@@ -62,7 +64,7 @@ class Bus:
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with self.redis.pipeline(transaction=False) as pipe:
                 for topic, key in pending:
-                    pipe.publish(_PREFIX + topic, key)
+                    pipe.publish(_PREFIX + topic, f"{self._origin} {key}")
                 await pipe.execute()
 
     async def start(self) -> None:
@@ -95,7 +97,10 @@ class Bus:
                     async for message in subscription.listen():
                         if message["type"] == "pmessage":
                             topic = message["channel"].decode().removeprefix(_PREFIX)
-                            self._tell(topic, message["data"].decode())
+                            origin, _, key = message["data"].decode().partition(" ")
+                            # Our own rings were heard when we rang them.
+                            if origin != self._origin:
+                                self._tell(topic, key)
             except (RedisError, OSError) as error:
                 if self.connected:
                     log.warning("redis.lost", extra={"error": type(error).__name__})
