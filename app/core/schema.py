@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue
+
+_LARGEST = 2**53
+"""Beyond it a JSON number is not the same in every reader (RFC 8259 §6)."""
+
+
+def _portable(value: JsonValue) -> JsonValue:
+    """Refuse numbers that JSONB would widen and other readers would round."""
+    if isinstance(value, dict):
+        for part in value.values():
+            _portable(part)
+    elif isinstance(value, list):
+        for part in value:
+            _portable(part)
+    elif isinstance(value, int | float) and not -_LARGEST <= value <= _LARGEST:
+        raise ValueError("a number lies beyond 2^53: send it as text")
+    return value
+
+
+FreeJson = Annotated[JsonValue, AfterValidator(_portable)]
+"""A JSON value of the caller's own that is kept and given back as it came."""
 
 
 class Input(BaseModel):

@@ -10,9 +10,17 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from app.core.problems import SCHEMA, Problem, Unauthenticated, problems
+from app.core.problems import (
+    SCHEMA,
+    MalformedRequest,
+    Problem,
+    TooMany,
+    Unauthenticated,
+    problems,
+)
 from app.kernel.access import ActionNotAllowed, ModuleNotEnabled, SystemAdminOnly
 from app.kernel.identity import COOKIE, SessionEnded, TenantMismatch
+from app.kernel.tenancy import UnknownTenant
 
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
@@ -32,6 +40,13 @@ def document(api: FastAPI) -> dict[str, Any]:
     for operation, gate in _gated(api, found):
         operation["security"] = _EITHER
         _add_answers(operation["responses"], _refusals(gate))
+    for item in found["paths"].values():
+        for operation in item.values():
+            # The layers and the parser answer before the endpoint does.
+            before: list[type[Problem]] = [UnknownTenant, TooMany]
+            _add_answers(operation["responses"], before)
+            if "requestBody" in operation:
+                _add_answers(operation["responses"], [MalformedRequest])
     _drop_patch_defaults(found)
     return found
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints, field_vali
 from pydantic.config import JsonValue as ExampleValue
 
 from app.core.ids import new_id
-from app.core.schema import Input, Output
+from app.core.schema import FreeJson, Input, Output
 
 MAX_CENTS = 100_000_000
 """One million: a price above it is a typing error."""
@@ -24,7 +24,7 @@ Description = Annotated[str, StringConstraints(max_length=4000)]
 Tags = Annotated[list[Tag], Field(max_length=20, examples=[["vegetariano", "sem glúten"]])]
 Images = Annotated[list[UUID], Field(max_length=12, description="Uploaded files, cover first.")]
 Attributes = Annotated[
-    dict[Annotated[str, StringConstraints(min_length=1, max_length=40)], JsonValue],
+    dict[Annotated[str, StringConstraints(min_length=1, max_length=40)], FreeJson],
     Field(max_length=50, examples=[{"weight_g": 450}]),
 ]
 CompareAt = Annotated[
