@@ -115,7 +115,11 @@ class Bus:
 
     def _tell(self, topic: str, key: str) -> None:
         for listener in tuple(self._listeners.get(topic, ())):
-            listener(key)
+            try:
+                listener(key)
+            except Exception:
+                # One listener's trouble must not deafen the process to every other bell.
+                log.exception("bus.listener", extra={"topic": topic})
 
     def _distrust(self) -> None:
         for listeners in tuple(self._listeners.values()):
