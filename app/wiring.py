@@ -24,8 +24,10 @@ from app.commerce.shipping import models as _shipping
 from app.commerce.shipping.endpoints import router as shipping_router
 from app.commerce.stores import models as _stores
 from app.commerce.stores.endpoints import router as stores_router
+from app.commerce.stores.service import StoreService
 from app.contracts.commerce import OrderLookup, OrderPlaced, OrderStatusChanged
 from app.contracts.gateways.messaging import MessageGateway
+from app.contracts.saas import InUse, UpgradeAdvice
 from app.conversations.notifications import jobs as order_news
 from app.conversations.notifications import models as _notifications
 from app.conversations.notifications.endpoints import router as notifications_router
@@ -51,9 +53,17 @@ from app.kernel.realtime.endpoints import router as realtime_router
 from app.kernel.sessions import models as _sessions
 from app.kernel.sessions.endpoints import router as sessions_router
 from app.kernel.tenants import models as _tenants
+from app.kernel.usage import models as _usage
+from app.kernel.usage.endpoints import router as usage_router
 from app.kernel.users import models as _users
 from app.kernel.users.endpoints import router as users_router
+from app.kernel.users.service import UserService
 from app.kernel.work import Ports, Subscribers, UnitOfWork
+from app.saas.central.endpoints import router as central_tenants_router
+from app.saas.plans import models as _plans
+from app.saas.plans.endpoints import central_router as central_plans_router
+from app.saas.plans.endpoints import public_router as plans_router
+from app.saas.plans.service import PlanService
 
 ROUTERS: list[APIRouter] = [
     checkout_router,
@@ -76,18 +86,22 @@ ROUTERS: list[APIRouter] = [
     notifications_router,
     catalog_router,
     catalog_admin_router,
+    usage_router,
+    plans_router,
+    central_plans_router,
+    central_tenants_router,
 ]
 
 MODELS = (
     _tenants, _users, _groups, _sessions, _audit, _contacts, _files, _connections, _jobs,
     _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
-    _orders, _notifications,
+    _orders, _notifications, _usage, _plans,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 
 METADATA: MetaData = Model.metadata
 
-SYSTEM_TABLES = frozenset({"tenants", "job_deliveries", "postal_areas"})
+SYSTEM_TABLES = frozenset({"tenants", "plans", "job_deliveries", "postal_areas"})
 """Tables outside row level security; everything else carries a tenant (DESIGN §6)."""
 
 SYSTEM_OBJECTS = frozenset(
@@ -110,6 +124,9 @@ def _telegram(work: UnitOfWork) -> TelegramClient:
 PORTS = (
     Ports()
     .bind(OrderLookup, OrderService)
+    .bind(UpgradeAdvice, PlanService)
+    .bind(InUse, UserService, name="users")
+    .bind(InUse, StoreService, name="stores")
     .bind(MessageGateway, _whatsapp, name="whatsapp")
     .bind(MessageGateway, _telegram, name="telegram")
 )

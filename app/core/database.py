@@ -96,9 +96,12 @@ class Database:
         """A Session that sees this tenant's rows and no others."""
         return self._tenant_sessions(info={"tenant_id": tenant_id})
 
-    def system_session(self) -> AsyncSession:
-        """A Session of the owner: system tables and work across tenants; kernel code only."""
-        return self._system_sessions(info={"tenant_id": None})
+    def system_session(self, tenant_id: UUID | None = None) -> AsyncSession:
+        """A Session of the owner: system tables and work across tenants; kernel code only.
+
+        It sees everybody's rows. ``tenant_id`` says whose the rows are that it writes.
+        """
+        return self._system_sessions(info={"tenant_id": tenant_id})
 
     @asynccontextmanager
     async def system_driver(self) -> AsyncIterator[RawConnection]:

@@ -50,11 +50,12 @@ class TenantContext:
     currency: str
     locale: str
     is_super_admin: bool = False
+    plan_code: str | None = None
 
 
 _SELECT = """
 SELECT t.id, t.slug, t.name, t.status, t.subscription_status, t.modules, t.limits::text AS limits,
-       t.timezone, t.currency, t.locale, t.is_super_admin
+       t.timezone, t.currency, t.locale, t.is_super_admin, t.plan_code
 FROM tenants t
 """
 _BY = {
@@ -135,6 +136,7 @@ class TenantDirectory:
             currency=row["currency"],
             locale=row["locale"],
             is_super_admin=row["is_super_admin"],
+            plan_code=row["plan_code"],
         )
 
     def _forget(self, key: str) -> None:

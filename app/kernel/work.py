@@ -247,8 +247,28 @@ async def unit_of_work(
     runtime: Runtime, tenant: TenantContext, actor: Actor
 ) -> AsyncIterator[UnitOfWork]:
     """Open a Work, commit it when the block ends well, roll it back when it does not."""
-    async with runtime.database.tenant_session(tenant.id) as session:
-        work = UnitOfWork(runtime, tenant, actor, session)
+    session = runtime.database.tenant_session(tenant.id)
+    async with _committed(UnitOfWork(runtime, tenant, actor, session)) as work:
+        yield work
+
+
+@asynccontextmanager
+async def platform_work(
+    runtime: Runtime, tenant: TenantContext, actor: Actor
+) -> AsyncIterator[UnitOfWork]:
+    """A Work that may also change system tables, e.g. the tenant's own row; central console only.
+
+    What it tells (audit, jobs, rings) is ``tenant``'s and commits with the change. It is the
+    owner's transaction, which row level security does not bind: touch no tenant's tables in it.
+    """
+    session = runtime.database.system_session(tenant.id)
+    async with _committed(UnitOfWork(runtime, tenant, actor, session)) as work:
+        yield work
+
+
+@asynccontextmanager
+async def _committed(work: UnitOfWork) -> AsyncIterator[UnitOfWork]:
+    async with work.session as session:
         yield work
         await session.flush()
         await work.finish()

@@ -31,7 +31,11 @@ def client(app: Largo, tenant: str | None, member: Member | None = None) -> http
     return httpx.AsyncClient(transport=transport, base_url="http://largo.test", headers=headers)
 
 
-NOBODYS = {"connections/provider": "whatsapp", "problems/code": "not-found"}
+NOBODYS = {
+    "connections/provider": "whatsapp",
+    "problems/code": "not-found",
+    "plans/code": "free",
+}
 """Names that every tenant uses alike."""
 
 
@@ -218,6 +222,7 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
         work.enqueue(entrypoint, {"mark": found.mark})
     job = await owner_sql.fetchval("SELECT id FROM pgqueuer WHERE entrypoint = $1", entrypoint)
     found.in_path |= {
+        "tenants/tenant_id": str(found.world.tenant.id),
         "jobs/job_id": str(job),
         "media/key": stored["url"].partition("/media/")[2] if "url" in stored else stored["key"],
         **NOBODYS,

@@ -40,7 +40,7 @@ UPWARD = {
 }
 """Imports against the levels, with the reason."""
 
-PACKAGES = {"app.commerce", "app.conversations", "app.kernel"}
+PACKAGES = {"app.commerce", "app.conversations", "app.kernel", "app.saas"}
 
 WEB = {
     "app.main": "it is the web application",

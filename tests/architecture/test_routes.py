@@ -15,6 +15,9 @@ OUTSIDE = {"/health", "/health/ready", "/problems", "/problems/{code}", "/media/
 """Not part of the API's version: for load balancers, links in problems, and browsers' caches."""
 
 NOT_IDEMPOTENT = {
+    "POST /api/v1/admin/central/tenants/{tenant_id}/plan": "sets a state",
+    "POST /api/v1/admin/central/tenants/{tenant_id}/reactivate": "sets a state",
+    "POST /api/v1/admin/central/tenants/{tenant_id}/suspend": "sets a state",
     "POST /api/v1/admin/files": "the content's hash is the key: the same bytes are the same file",
     "POST /api/v1/admin/jobs/{job_id}/retry": "sets a state; a second retry is refused",
     "POST /api/v1/admin/shipping/simulate": "writes nothing",
@@ -82,6 +85,7 @@ def test_public_routes_are_these(routes: list[Endpoint]) -> None:
         "GET /api/v1/catalog/products",
         "GET /api/v1/health",
         "GET /api/v1/orders/{order_id}",
+        "GET /api/v1/plans",
         "GET /api/v1/stores",
         "GET /api/v1/stores/{slug}",
         "GET /health",

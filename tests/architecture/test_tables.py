@@ -23,6 +23,7 @@ APPEND_ONLY = {"audit_entries", "order_status_changes", "stock_movements", "stre
 """What happened: nobody changes it afterwards. More tables may join, none may leave."""
 
 SYSTEM_GRANTS = {
+    "plans": {"SELECT"},
     "postal_areas": {"SELECT"},
     "pgqueuer": {"INSERT"},
     "pgqueuer_log": {"INSERT"},

@@ -139,8 +139,12 @@ class StoreService:
         self._tell(store, "updated")
         return store
 
+    async def in_use(self) -> int:
+        """Answer the ``InUse`` contract: how many stores count against the plan."""
+        return await self.stores.count_active()
+
     async def _ensure_room(self) -> None:
-        ensure_room(self.work.tenant.limits, "stores", await self.stores.count_active())
+        await ensure_room(self.work, "stores", await self.stores.count_active())
 
     async def _ensure_media(self, facts: Json) -> None:
         wanted = {name: facts[name] for name in _MEDIA if facts.get(name)}

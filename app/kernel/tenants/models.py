@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.model import Json, Model
@@ -25,6 +25,8 @@ class Tenant(Model):
     subscription_status: Mapped[str] = mapped_column(server_default="trialing")
     modules: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     limits: Mapped[Json] = mapped_column(server_default=text("'{}'"))
+    plan_code: Mapped[str | None] = mapped_column(ForeignKey("plans.code"), index=True)
+    """The plan last applied: modules and limits are a copy of its own from that moment."""
     hosts: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     timezone: Mapped[str] = mapped_column(server_default="America/Sao_Paulo")
     currency: Mapped[str] = mapped_column(server_default="BRL")

@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sqlalchemy import or_
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.ids import new_id
+from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
 from app.kernel.tenants.models import Tenant
+from app.kernel.tenants.problems import TenantNotFound
+from app.kernel.tenants.schemas import TenantFilter
 
 
 class TenantRepository(Repository[Tenant]):
     model = Tenant
+    missing = TenantNotFound
+
+    async def matching(self, page: PageRequest, wanted: TenantFilter) -> Page[Tenant]:
+        statement = self.query()
+        if wanted.status is not None:
+            statement = statement.where(Tenant.status == wanted.status)
+        if wanted.subscription_status is not None:
+            statement = statement.where(Tenant.subscription_status == wanted.subscription_status)
+        if wanted.plan is not None:
+            statement = statement.where(Tenant.plan_code == wanted.plan)
+        if wanted.query is not None:
+            statement = statement.where(
+                or_(
+                    Tenant.name.icontains(wanted.query, autoescape=True),
+                    Tenant.slug.icontains(wanted.query, autoescape=True),
+                )
+            )
+        return await self.page(statement, page)
 
     async def upsert(self, slug: str, fields: Mapping[str, object]) -> None:
         """One statement, so that two scripts starting together make one tenant."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from typing import Literal, TypedDict, Unpack
+from uuid import UUID
 
+from app.core.pagination import Page, PageRequest
 from app.kernel.tenancy import TOPIC, TenantContext, UnknownTenant
+from app.kernel.tenants.models import Tenant
 from app.kernel.tenants.repository import TenantRepository
-from app.kernel.work import Runtime, system_work
+from app.kernel.tenants.schemas import TenantFilter
+from app.kernel.work import Runtime, UnitOfWork, system_work
 
 
 class TenantFields(TypedDict, total=False):
@@ -22,6 +26,7 @@ class TenantFields(TypedDict, total=False):
     currency: str
     locale: str
     is_super_admin: bool
+    plan_code: str | None
 
 
 class TenantService:
@@ -46,3 +51,31 @@ async def ensure_tenant(
 ) -> TenantContext:
     """``TenantService.ensure`` as a plain function, for scripts."""
     return await TenantService(runtime).ensure(slug, **fields)
+
+
+class TenantRegister:
+    """Tenants as rows, for the central console; takes a ``platform_work``."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self.work = work
+        self.tenants = TenantRepository(work.session)
+
+    async def get(self, tenant_id: UUID, *, lock: bool = False) -> Tenant:
+        """One tenant of any state. Raises TenantNotFound."""
+        return await self.tenants.get(tenant_id, lock=lock)
+
+    async def matching(self, page: PageRequest, wanted: TenantFilter) -> Page[Tenant]:
+        return await self.tenants.matching(page, wanted)
+
+    async def change(self, tenant: Tenant, **fields: Unpack[TenantFields]) -> dict[str, object]:
+        """Set these fields of a locked tenant and make every process look again.
+
+        Answers the values before of those that changed; none: nothing was written.
+        """
+        before = {k: old for k, v in fields.items() if (old := getattr(tenant, k)) != v}
+        for name in before:
+            setattr(tenant, name, fields[name])  # type: ignore[literal-required]
+        if before:
+            await self.tenants.flush()
+            self.work.ring(TOPIC, str(tenant.id))
+        return before

@@ -32,6 +32,10 @@ class UserService:
     ) -> Page[User]:
         return await self.users.listed(page, role=role, is_active=is_active)
 
+    async def in_use(self) -> int:
+        """Answer the ``InUse`` contract: how many users count against the plan."""
+        return await self.users.active()
+
     async def get(self, user_id: UUID) -> User:
         """One user. Raises UserNotFound."""
         return await self.users.get(user_id)
@@ -41,7 +45,7 @@ class UserService:
         self._may(who, body.role)
         hashed = await self.work.runtime.passwords.hash(body.password)
         await self.users.lock_staff()
-        ensure_room(self.work.tenant.limits, "users", await self.users.active())
+        await ensure_room(self.work, "users", await self.users.active())
         user = await self.users.add(
             User(email=body.email, name=body.name, role=body.role, password_hash=hashed)
         )
@@ -81,7 +85,7 @@ class UserService:
         if not wanted:
             return user
         if wanted.get("is_active") is True:
-            ensure_room(self.work.tenant.limits, "users", await self.users.active())
+            await ensure_room(self.work, "users", await self.users.active())
         for field, value in wanted.items():
             setattr(user, field, value)
         await self._keep_an_owner(user, before)
