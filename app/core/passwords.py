@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from passlib.context import CryptContext
@@ -19,6 +20,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _ROUNDS = 12
+_COMMON = frozenset(
+    (Path(__file__).parent / "common_passwords.txt").read_text("utf-8").casefold().split()
+)
+
+
+def is_common(password: str) -> bool:
+    """Whether a guesser tries it first (ASVS 6.2.4): case and outer spaces do not count."""
+    return password.strip().casefold() in _COMMON
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,9 @@ class Sessions(BaseModel):
     session_absolute_days: int = Field(
         30, ge=1, description="A session ends after this long whatever its use."
     )
+    refresh_token_expire_days: int = Field(
+        7, ge=1, le=90, description="A refresh token ends after this long without being rotated."
+    )
     max_active_sessions: int = Field(
         10, ge=1, description="Sessions per user; a new one cuts the oldest."
     )

@@ -85,7 +85,7 @@ def _value(table: Table, column: Column[Any]) -> Any:
         (BigInteger, number if _is_unique(table, column.name) else 1),
         (Float, 0.0),
         (DateTime, datetime(2026, 1, 1, tzinfo=UTC)),
-        (LargeBinary, b"x"),
+        (LargeBinary, b"x%d" % number),
         (ARRAY, []),
         (JSONB, "{}"),
         (Text, _allowed(table, column.name) or f"x{number}"),

@@ -94,6 +94,7 @@ def test_public_routes_are_these(routes: list[Endpoint]) -> None:
         "GET /problems",
         "GET /problems/{code}",
         "POST /api/v1/auth/login",
+        "POST /api/v1/auth/refresh",
         "POST /api/v1/checkout",
         "POST /api/v1/checkout/preview",
         "POST /api/v1/orders/{order_id}/cancel",

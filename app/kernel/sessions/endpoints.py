@@ -12,9 +12,24 @@ from app.core.problems import problems
 from app.kernel.access import ALWAYS_ON, MODULES, effective_grants, public, tenant_member
 from app.kernel.identity import COOKIE, refuse_cross_site
 from app.kernel.sessions.models import UserSession
-from app.kernel.sessions.problems import SessionNotFound, TooManyLogins, WrongCredentials
-from app.kernel.sessions.schemas import Login, LoginRead, MemberRead, MeRead, SessionRead
-from app.kernel.sessions.service import SessionService, log_in
+from app.kernel.sessions.problems import (
+    RefreshRefused,
+    SessionNotFound,
+    TooManyLogins,
+    WrongCredentials,
+    WrongCurrentPassword,
+)
+from app.kernel.sessions.schemas import (
+    Login,
+    LoginRead,
+    MemberRead,
+    MeRead,
+    PasswordChange,
+    Refresh,
+    RefreshRead,
+    SessionRead,
+)
+from app.kernel.sessions.service import SessionService, change_password, log_in, refresh
 from app.kernel.tenancy import TenantRequired
 from app.kernel.work import Works, runtime_of, service
 
@@ -32,22 +47,46 @@ async def login(request: Request, response: Response, body: Login, works: Works)
     settings = runtime_of(request).settings
     refuse_cross_site(request.scope["meta"], settings.cors_allowed_origins)
     done = await log_in(works, body.email, body.password)
-    response.set_cookie(
-        COOKIE,
-        done.access_token,
-        max_age=done.expires_in,
-        path="/",
-        httponly=True,
-        # Browsers treat localhost as secure, so development needs no exception.
-        secure=True,
-        samesite="lax",
-    )
+    _set_cookie(response, done.access_token, done.expires_in)
     return LoginRead(
         access_token=done.access_token,
         expires_in=done.expires_in,
+        refresh_token=done.refresh_token,
         session_id=done.session.id,
         user=MemberRead.model_validate(done.user),
     )
+
+
+@router.post(
+    "/refresh",
+    dependencies=[public()],
+    responses=problems(RefreshRefused, TenantRequired),
+)
+async def refresh_tokens(
+    request: Request, response: Response, body: Refresh, works: Works
+) -> RefreshRead:
+    """Exchange a refresh token for a new pair; using an old one again ends the session."""
+    settings = runtime_of(request).settings
+    refuse_cross_site(request.scope["meta"], settings.cors_allowed_origins)
+    pair = await refresh(works, body.refresh_token)
+    _set_cookie(response, pair.access_token, int(pair.expires_in))
+    return RefreshRead(
+        access_token=pair.access_token,
+        expires_in=int(pair.expires_in),
+        refresh_token=pair.refresh_token,
+    )
+
+
+@router.post(
+    "/password/change",
+    status_code=204,
+    dependencies=[tenant_member()],
+    responses=problems(WrongCurrentPassword, TooManyLogins),
+)
+async def change_own_password(request: Request, body: PasswordChange, works: Works) -> None:
+    """Set one's own password; all other sessions end."""
+    who = request.scope["meta"].identity
+    await change_password(works, who, body.current_password, body.password)
 
 
 @router.post("/logout", status_code=204, dependencies=[tenant_member()])
@@ -93,3 +132,16 @@ async def list_own_sessions(request: Request, sessions: Sessions) -> Sequence[Us
 async def end_own_session(request: Request, session_id: UUID, sessions: Sessions) -> None:
     """End one of one's own sessions, e.g. on a lost phone."""
     await sessions.end(request.scope["meta"].identity, session_id)
+
+
+def _set_cookie(response: Response, token: str, life_s: int) -> None:
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=life_s,
+        path="/",
+        httponly=True,
+        # Browsers treat localhost as secure, so development needs no exception.
+        secure=True,
+        samesite="lax",
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.problems import NotFound, TooMany, Unauthenticated
+from app.core.problems import Forbidden, NotFound, TooMany, Unauthenticated
 
 
 class WrongCredentials(Unauthenticated):
@@ -18,3 +18,13 @@ class TooManyLogins(TooMany):
 class SessionNotFound(NotFound):
     code = "session-not-found"
     title = "There is no such session of yours."
+
+
+class RefreshRefused(Unauthenticated):
+    code = "refresh-refused"
+    title = "This refresh token was used, expired, or its session ended: log in again."
+
+
+class WrongCurrentPassword(Forbidden):
+    code = "wrong-current-password"
+    title = "The current password is wrong: nothing was changed."

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from app.core.clock import now
 from app.core.repository import Repository
-from app.kernel.sessions.models import UserSession
+from app.kernel.sessions.models import RefreshToken, UserSession
 from app.kernel.sessions.problems import SessionNotFound
 from app.kernel.users.models import User
 
@@ -40,4 +40,36 @@ class SessionRepository(Repository[UserSession]):
             update(UserSession)
             .where(UserSession.id.in_(ids), UserSession.revoked_at.is_(None))
             .values(revoked_at=now(), revoked_reason=reason)
+        )
+
+    async def refresh_token(self, digest: bytes) -> tuple[RefreshToken, UserSession, User] | None:
+        """The token with its session locked: whoever else rotates in this session waits."""
+        session_id = await self.session.scalar(
+            select(RefreshToken.session_id).where(RefreshToken.token_hash == digest)
+        )
+        if session_id is None:
+            return None
+        session = await self.find(session_id, lock=True)
+        if session is None:
+            return None
+        # Read after the lock was won: a statement sees what a twin committed before it began.
+        found = await self.session.execute(
+            select(RefreshToken, User)
+            .join(UserSession, UserSession.id == RefreshToken.session_id)
+            .join(User, User.id == UserSession.user_id)
+            .where(RefreshToken.token_hash == digest)
+        )
+        row = found.one_or_none()
+        return (row[0], session, row[1]) if row is not None else None
+
+    async def forget_spent(self, session_id: UUID) -> None:
+        """Drop what a chain no longer needs: expired links, and pairs kept for the grace."""
+        mine = RefreshToken.session_id == session_id
+        await self.session.execute(
+            delete(RefreshToken).where(mine, RefreshToken.expires_at < now())
+        )
+        await self.session.execute(
+            update(RefreshToken)
+            .where(mine, RefreshToken.successor.is_not(None))
+            .values(successor=None)
         )

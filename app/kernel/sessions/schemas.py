@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from app.core.schema import Input, Output
+from app.kernel.users.schemas import Password
 
 
 class Login(Input):
@@ -27,8 +28,42 @@ class LoginRead(Output):
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the scheme's name, RFC 6750
     expires_in: int = Field(description="Seconds.")
+    refresh_token: str = Field(description="Good for one exchange at POST /auth/refresh.")
     session_id: UUID
     user: MemberRead
+
+
+class Refresh(Input):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"refresh_token": "k3Vf0m1Zt8WqYx2RbC7uHn5sJd9LgPaEiOtQwXyZ012"}]
+        },
+    )
+
+    refresh_token: str = Field(min_length=20, max_length=200)
+
+
+class RefreshRead(Output):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the scheme's name, RFC 6750
+    expires_in: int = Field(description="Seconds.")
+    refresh_token: str = Field(description="Replaces the one that was sent.")
+
+
+class PasswordChange(Input):
+    model_config = ConfigDict(
+        str_strip_whitespace=False,
+        json_schema_extra={
+            "examples": [
+                {"current_password": "the-old-password", "password": "massa-fina-e-crocante"}
+            ]
+        },
+    )
+
+    current_password: str = Field(
+        min_length=1, max_length=1024, json_schema_extra={"format": "password"}
+    )
+    password: Password
 
 
 class MemberRead(Output):

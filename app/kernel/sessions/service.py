@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from app.core.clock import now
+from app.core.crypto import token_hash
+from app.core.ids import new_token
 from app.core.ratelimit import Limit
 from app.kernel import identity as identities
 from app.kernel.identity import Identity
-from app.kernel.sessions.models import UserSession
-from app.kernel.sessions.problems import SessionNotFound, TooManyLogins, WrongCredentials
+from app.kernel.sessions.models import RefreshToken, UserSession
+from app.kernel.sessions.problems import (
+    RefreshRefused,
+    SessionNotFound,
+    TooManyLogins,
+    WrongCredentials,
+    WrongCurrentPassword,
+)
 from app.kernel.sessions.repository import SessionRepository
 from app.kernel.users.models import User
 from app.kernel.work import UnitOfWork, Work, WorkFactory
@@ -24,6 +33,18 @@ class LoggedIn:
     session: UserSession
     access_token: str
     expires_in: int
+    refresh_token: str
+
+
+class Pair(NamedTuple):
+    """What a refresh answers; words without spaces, as it is stored for the grace."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: str
+
+
+_GRACE = timedelta(seconds=10)
 
 
 async def log_in(works: WorkFactory, email: str, password: str) -> LoggedIn:
@@ -82,7 +103,95 @@ async def _open_session(
     )
     work.record("auth.logged_in", "session", session.id, email=email)
     token, life = work.runtime.tokens.issue(user.id, work.tenant.id, user.role, session.id)
-    return LoggedIn(user, session, token, life)
+    refresh = await _add_refresh_token(work, session)
+    return LoggedIn(user, session, token, life, refresh)
+
+
+async def _add_refresh_token(work: UnitOfWork, session: UserSession) -> str:
+    token = new_token()
+    ends = now() + timedelta(days=work.runtime.settings.refresh_token_expire_days)
+    work.session.add(
+        RefreshToken(
+            session_id=session.id,
+            token_hash=token_hash(token),
+            expires_at=min(ends, session.expires_at),
+        )
+    )
+    await work.session.flush()
+    return token
+
+
+async def refresh(works: WorkFactory, token: str) -> Pair:
+    """Exchange a refresh token for a new pair, once; the access token may be long expired.
+
+    A used token ends its whole session, for somebody else has a copy (RFC 9700 §4.14.2). The one
+    exception: the immediate predecessor within ten seconds is a browser's second tab or a retry,
+    and is answered the very pair its twin got. Raises RefreshRefused.
+    """
+    async with works() as work:
+        pair = await _rotate(work, token)
+    # Raised after the commit: the end of a stolen session must not be rolled back.
+    if pair is None:
+        raise RefreshRefused()
+    return pair
+
+
+async def _rotate(work: UnitOfWork, token: str) -> Pair | None:
+    sessions, settings, at = SessionRepository(work.session), work.runtime.settings, now()
+    found = await sessions.refresh_token(token_hash(token))
+    if found is None:
+        return None
+    link, session, user = found
+    if not user.is_active or not session.is_alive(at, settings.admin_session_expire_minutes):
+        return None
+    if link.used_at is not None:
+        if link.successor is not None and at - link.used_at <= _GRACE:
+            return Pair(*work.runtime.vault.decrypt(link.successor, _context(work, link)).split())
+        await sessions.revoke([session.id], "refresh-reused")
+        work.record("auth.refresh_reused", "session", session.id, email=user.email)
+        work.ring(identities.TOPIC)
+        return None
+    if link.expires_at <= at:
+        return None
+    await sessions.forget_spent(session.id)
+    session.last_seen_at = at
+    access, life = work.runtime.tokens.issue(user.id, work.tenant.id, user.role, session.id)
+    pair = Pair(access, await _add_refresh_token(work, session), str(life))
+    link.used_at = at
+    link.successor = work.runtime.vault.encrypt(" ".join(pair), _context(work, link))
+    return pair
+
+
+def _context(work: UnitOfWork, link: RefreshToken) -> str:
+    return f"{work.tenant.id}:refresh_tokens:{link.id}"
+
+
+async def change_password(works: WorkFactory, who: Identity, current: str, password: str) -> None:
+    """Set one's own password; every other session of the user ends (ASVS 7.4.3).
+
+    Raises WrongCurrentPassword, TooManyLogins (guesses here count as guesses at the login).
+    """
+    async with works() as work:
+        await _throttle(work, who.email)
+        user = await SessionRepository(work.session).user_by_email(who.email)
+        known = user.password_hash if user is not None else None
+    verdict = await work.runtime.passwords.verify(current, known)
+    if not verdict.ok:
+        async with works() as work:
+            work.record("auth.password_change_failed", "user", who.user_id)
+        raise WrongCurrentPassword()
+    hashed = await work.runtime.passwords.hash(password)
+    async with works() as work:
+        sessions = SessionRepository(work.session)
+        user = await sessions.user_by_email(who.email, lock=True)
+        # Changed meanwhile by somebody else: the password given is no longer the current one.
+        if user is None or user.id != who.user_id or user.password_hash != known:
+            raise WrongCurrentPassword()
+        user.password_hash = hashed
+        others = [s.id for s in await sessions.alive(user.id) if s.id != who.session_id]
+        await sessions.revoke(others, "password-changed")
+        work.record("auth.password_changed", "user", user.id, sessions_ended=len(others))
+        work.ring(identities.TOPIC)
 
 
 class SessionService:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, EmailStr, Field, StringConstraints
 
+from app.core.passwords import is_common
 from app.core.schema import Input, Output
 
 Role = Literal["owner", "admin", "manager", "agent", "viewer"]
@@ -21,9 +22,19 @@ def _plain(email: str) -> str:
 
 Email = Annotated[EmailStr, AfterValidator(_plain), Field(max_length=254)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
+
+
+def _uncommon(password: str) -> str:
+    if is_common(password):
+        raise ValueError("this is one of the most used passwords: choose another one")
+    return password
+
+
 # Not stripped: a space at the end of a password is part of it.
 Password = Annotated[
-    str, Field(min_length=8, max_length=1024, json_schema_extra={"format": "password"})
+    str,
+    Field(min_length=8, max_length=1024, json_schema_extra={"format": "password"}),
+    AfterValidator(_uncommon),
 ]
 
 
