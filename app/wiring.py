@@ -58,6 +58,9 @@ from app.kernel.usage.endpoints import router as usage_router
 from app.kernel.users import models as _users
 from app.kernel.users.endpoints import router as users_router
 from app.kernel.users.service import UserService
+from app.kernel.webhooks import jobs as webhooks
+from app.kernel.webhooks import models as _webhooks
+from app.kernel.webhooks.endpoints import router as webhooks_router
 from app.kernel.work import Ports, Subscribers, UnitOfWork
 from app.saas.central.endpoints import router as central_tenants_router
 from app.saas.plans import models as _plans
@@ -78,6 +81,7 @@ ROUTERS: list[APIRouter] = [
     files_router,
     connections_router,
     jobs_router,
+    webhooks_router,
     stores_router,
     shipping_router,
     customers_router,
@@ -95,7 +99,7 @@ ROUTERS: list[APIRouter] = [
 MODELS = (
     _tenants, _users, _groups, _sessions, _audit, _contacts, _files, _connections, _jobs,
     _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
-    _orders, _notifications, _usage, _plans,
+    _orders, _notifications, _usage, _plans, _webhooks,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 
@@ -139,6 +143,8 @@ SUBSCRIBERS: Subscribers = {
 JOBS: dict[str, Handler] = {
     order_news.ORDER_WHATSAPP: order_news.order_whatsapp,
     order_news.ORDER_TELEGRAM: order_news.order_telegram,
+    webhooks.WEBHOOK_FAN_OUT: webhooks.fan_out,
+    webhooks.DELIVER: webhooks.deliver,
 }
 
 READY: dict[str, Ready] = {"/api/v1/catalog": catalog_snapshot.ready}

@@ -9,6 +9,7 @@ from app import wiring
 from app.core import logging as logs
 from app.core.crypto import Signer, Vault
 from app.core.database import Database, verify_isolation
+from app.core.guard import Guard
 from app.core.http import new_http_client
 from app.core.passwords import Passwords
 from app.core.ratelimit import SharedLimiter
@@ -37,6 +38,7 @@ def build_runtime(config: Settings) -> Runtime:
         quotes=Signer(config.order_tracking_secret, "quote"),
         tracking=Signer(config.order_tracking_secret, "tracking"),
         http=new_http_client(),
+        guard=Guard.of(config),
         ports=wiring.PORTS,
         subscribers=wiring.SUBSCRIBERS,
     )

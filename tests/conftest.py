@@ -67,6 +67,8 @@ def environment() -> Iterator[dict[str, str]]:
         "ORDER_TRACKING_SECRET": secrets.token_urlsafe(48),
         "ENCRYPTION_KEYS": "t1:" + "A" * 43 + "=",
         "WORKER_IN_PROCESS": "false",
+        "WEBHOOK_ALLOW_HTTP": "true",
+        "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         "MEDIA_ROOT": str(ROOT / ".local" / "test-media"),
     }
     subprocess.run(

@@ -9,6 +9,7 @@ import base64
 import binascii
 import sys
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -20,6 +21,7 @@ _HOW = "generate one with: python -c 'import secrets; print(secrets.token_urlsaf
 
 Ring = Annotated[tuple[SecretStr, ...], NoDecode]
 Names = Annotated[tuple[str, ...], NoDecode]
+Delays = Annotated[tuple[float, ...], NoDecode]
 
 
 class Runtime(BaseModel):
@@ -173,13 +175,49 @@ class Providers(BaseModel):
     )
 
 
-class Settings(Runtime, Storage, Secrets, Sessions, Web, Providers, BaseSettings):
+class Webhooks(BaseModel):
+    webhook_allow_http: bool = Field(
+        False, description="Send webhooks over plain http, too; refused in production."
+    )
+    webhook_allowed_networks: Names = Field(
+        (),
+        description="Comma-separated private networks that webhooks may reach; for development.",
+    )
+    webhook_retry_seconds: Delays = Field(
+        (5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0),
+        description="Comma-separated waits after each failed delivery of a webhook, in seconds.",
+    )
+    webhook_disable_days: int = Field(
+        5, ge=1, description="An endpoint that fails for so many days is switched off."
+    )
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        found = tuple(part.strip() for part in value.split(",") if part.strip())
+        for block in found:
+            ip_network(block)  # a ValueError names the block
+        return found
+
+    @field_validator("webhook_retry_seconds", mode="before")
+    @classmethod
+    def _delays(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(float(part) for part in value.split(",") if part.strip())
+        return value
+
+
+class Settings(Runtime, Storage, Secrets, Sessions, Web, Providers, Webhooks, BaseSettings):
     model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> Settings:
         if self.environment == "production" and "*" in self.cors_allowed_origins:
             raise ValueError("CORS_ALLOWED_ORIGINS=* would open every tenant: list the origins")
+        if self.environment == "production" and self.webhook_allow_http:
+            raise ValueError("WEBHOOK_ALLOW_HTTP would send customers' data in the open: unset it")
         return self
 
 
@@ -227,7 +265,7 @@ def example() -> str:
 def _written(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value == () else str(value)
+    return ",".join(f"{item:g}" for item in value) if isinstance(value, tuple) else str(value)
 
 
 def described(config: Settings) -> str:

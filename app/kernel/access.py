@@ -44,6 +44,8 @@ MODULES: dict[str, frozenset[str]] = {
             "connections:write",
             "jobs:read",
             "jobs:write",
+            "webhooks:read",
+            "webhooks:write",
         }
     ),
 }

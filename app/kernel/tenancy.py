@@ -51,11 +51,15 @@ class TenantContext:
     locale: str
     is_super_admin: bool = False
     plan_code: str | None = None
+    has_webhooks: bool = False
+    """Somebody outside listens: what this tenant's Works publish starts the fan-out job."""
 
 
 _SELECT = """
 SELECT t.id, t.slug, t.name, t.status, t.subscription_status, t.modules, t.limits::text AS limits,
-       t.timezone, t.currency, t.locale, t.is_super_admin, t.plan_code
+       t.timezone, t.currency, t.locale, t.is_super_admin, t.plan_code,
+       EXISTS (SELECT FROM webhook_endpoints w WHERE w.tenant_id = t.id AND w.is_enabled)
+         AS has_webhooks
 FROM tenants t
 """
 _BY = {
@@ -137,6 +141,7 @@ class TenantDirectory:
             locale=row["locale"],
             is_super_admin=row["is_super_admin"],
             plan_code=row["plan_code"],
+            has_webhooks=row["has_webhooks"],
         )
 
     def _forget(self, key: str) -> None:

@@ -21,8 +21,10 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.events import Event
+from app.core.clock import now
 from app.core.crypto import Signer, Vault
 from app.core.database import Database, RawConnection, raw
+from app.core.guard import Guard
 from app.core.ids import new_id
 from app.core.passwords import Passwords
 from app.core.ratelimit import SharedLimiter
@@ -44,6 +46,8 @@ class Ports(dict[tuple[type[Any], str], Callable[["UnitOfWork"], Any]]):
         self[contract, name] = factory
         return self
 
+
+WEBHOOK_FAN_OUT = "kernel.webhooks.fan_out"
 
 Subscribers = dict[type[Event], list[str]]
 """Which jobs an event starts."""
@@ -76,6 +80,7 @@ class Runtime:
     quotes: Signer
     tracking: Signer
     http: httpx.AsyncClient
+    guard: Guard
     ports: Ports
     subscribers: Subscribers
     caches: dict[str, Any] = field(default_factory=dict)
@@ -168,6 +173,11 @@ class UnitOfWork:
             self.ring("stream")
         for entrypoint in self.runtime.subscribers.get(type(event), ()):
             self.enqueue(entrypoint, data)
+        if self.tenant.has_webhooks:
+            # Rides in the commit's one statement; who has no endpoints pays nothing at all. The
+            # endpoints are read by the job: reading them here would cost each checkout a trip.
+            told = {"event_id": new_id(), "type": event.name, "at": now(), "data": data}
+            self.enqueue(WEBHOOK_FAN_OUT, told)
 
     def record(self, action: str, resource: str, resource_id: UUID | None, **facts: Any) -> None:
         """Write an audit line for a change that nobody else needs to hear of."""

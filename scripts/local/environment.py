@@ -94,6 +94,8 @@ def settings(where: Where, kept: Mapping[str, str], environment: str) -> dict[st
         "MEDIA_ROOT": str(where.media),
         "WORKER_IN_PROCESS": "true",
         "LOG_LEVEL": "INFO",
+        "WEBHOOK_ALLOW_HTTP": "true",
+        "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         "WHATSAPP_GRAPH_BASE_URL": f"{where.sandbox_url}/graph",
         "TELEGRAM_API_BASE_URL": f"{where.sandbox_url}/telegram",
         **kept,

@@ -217,6 +217,14 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
             },
         )
     )
+    hook = _ok(
+        await owner.post(
+            "/api/v1/admin/webhooks",
+            json={"url": f"https://erp.example/{found.mark}", "events": ["commerce.order_placed"]},
+        )
+    )
+    sent = _ok(await owner.post(f"/api/v1/admin/webhooks/{hook['id']}/test", headers=key()))
+    found.in_path |= {"webhooks/endpoint_id": hook["id"], "deliveries/delivery_id": sent["id"]}
     entrypoint = f"architecture.{found.mark}"
     async with found.world.work() as work:
         work.enqueue(entrypoint, {"mark": found.mark})

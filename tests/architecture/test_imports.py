@@ -24,6 +24,7 @@ LEVELS = {
 LARGER_SLICES = {
     "app.kernel.files.storage": 3.5,
     "app.kernel.jobs.admin": 4,
+    "app.kernel.webhooks.delivery": 4,
     "app.commerce.catalog.admin": 5,
     "app.commerce.catalog.snapshot": 3.5,
     "app.commerce.checkout.draft": 2.1,

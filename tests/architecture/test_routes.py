@@ -22,6 +22,8 @@ NOT_IDEMPOTENT = {
     "POST /api/v1/admin/jobs/{job_id}/retry": "sets a state; a second retry is refused",
     "POST /api/v1/admin/shipping/simulate": "writes nothing",
     "POST /api/v1/admin/users/{user_id}/password": "sets a value; the second does the same",
+    "POST /api/v1/admin/webhooks": "its answer shows a secret, which is stored nowhere in the open",
+    "POST /api/v1/admin/webhooks/{endpoint_id}/rotate": "the same; every secret signs for a day",
     "POST /api/v1/checkout/preview": "writes nothing",
 }
 """POST under /admin and /checkout that need no Idempotency-Key, with the reason."""

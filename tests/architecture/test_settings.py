@@ -86,6 +86,8 @@ def test_example_with_secrets_is_the_default_configuration() -> None:
         ({"DATABASE_URL": "mysql://localhost/largo"}, "must be a postgresql:// URL"),
         ({"CORS_ALLOWED_ORIGINS": "*"}, "list the origins"),
         ({"ENVIRONMENT": "staging"}, "ENVIRONMENT"),
+        ({"WEBHOOK_ALLOW_HTTP": "true"}, "would send customers' data in the open"),
+        ({"WEBHOOK_ALLOWED_NETWORKS": "10.0.0.1/8"}, "has host bits set"),
     ],
     ids=lambda value: (
         "-".join(f"{k}={v[:6]}" for k, v in value.items()) if isinstance(value, dict) else ""

@@ -1,0 +1,18 @@
+"""What the platform itself tells: facts about the machinery that a tenant set up."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+from uuid import UUID
+
+from app.contracts.events import Event
+
+
+class WebhookEndpointDisabled(Event):
+    """Switched off by us, not by a person; ``reason`` is ``gone`` (410) or ``failing``."""
+
+    name: ClassVar[str] = "platform.webhook_endpoint_disabled"
+    resource: ClassVar[str] = "webhook_endpoint"
+    webhook_endpoint_id: UUID
+    url: str
+    reason: str
