@@ -47,7 +47,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await runtime.bus.start()
     _drain_on_signal(app.state.streams)
     flusher = asyncio.create_task(_flush_access_log(), name="access-log")
-    worker = Worker(runtime, wiring.JOBS) if runtime.settings.worker_in_process else None
+    worker = (
+        Worker(runtime, wiring.JOBS, beat=wiring.BEAT)
+        if runtime.settings.worker_in_process
+        else None
+    )
     if worker is not None and wiring.JOBS:
         await worker.start()
     # What start-up built lives as long as the process: out of the collector's sight, it is not

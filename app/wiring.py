@@ -12,6 +12,7 @@ from app.commerce.catalog.endpoints import router as catalog_router
 from app.commerce.checkout.endpoints import router as checkout_router
 from app.commerce.customers import models as _customers
 from app.commerce.customers.endpoints import router as customers_router
+from app.commerce.inventory import jobs as stock_news
 from app.commerce.inventory import models as _inventory
 from app.commerce.inventory.endpoints import router as inventory_router
 from app.commerce.orders import models as _orders
@@ -25,7 +26,7 @@ from app.commerce.shipping.endpoints import router as shipping_router
 from app.commerce.stores import models as _stores
 from app.commerce.stores.endpoints import router as stores_router
 from app.commerce.stores.service import StoreService
-from app.contracts.commerce import OrderLookup, OrderPlaced, OrderStatusChanged
+from app.contracts.commerce import OrderLookup, OrderPlaced, OrderStatusChanged, StockReported
 from app.contracts.gateways.messaging import MessageGateway
 from app.contracts.saas import InUse, UpgradeAdvice
 from app.conversations.notifications import jobs as order_news
@@ -50,6 +51,10 @@ from app.kernel.jobs.service import Handler
 from app.kernel.middleware import Ready
 from app.kernel.realtime import models as _realtime
 from app.kernel.realtime.endpoints import router as realtime_router
+from app.kernel.schedules import models as _schedules
+from app.kernel.schedules.endpoints import router as schedules_router
+from app.kernel.schedules.jobs import scheduled
+from app.kernel.schedules.service import tick_all
 from app.kernel.sessions import models as _sessions
 from app.kernel.sessions.endpoints import router as sessions_router
 from app.kernel.tenants import models as _tenants
@@ -61,7 +66,7 @@ from app.kernel.users.service import UserService
 from app.kernel.webhooks import jobs as webhooks
 from app.kernel.webhooks import models as _webhooks
 from app.kernel.webhooks.endpoints import router as webhooks_router
-from app.kernel.work import Ports, Subscribers, UnitOfWork
+from app.kernel.work import Ports, Schedulable, Subscribers, UnitOfWork
 from app.saas.central.endpoints import router as central_tenants_router
 from app.saas.plans import models as _plans
 from app.saas.plans.endpoints import central_router as central_plans_router
@@ -82,6 +87,7 @@ ROUTERS: list[APIRouter] = [
     connections_router,
     jobs_router,
     webhooks_router,
+    schedules_router,
     stores_router,
     shipping_router,
     customers_router,
@@ -99,7 +105,7 @@ ROUTERS: list[APIRouter] = [
 MODELS = (
     _tenants, _users, _groups, _sessions, _audit, _contacts, _files, _connections, _jobs,
     _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
-    _orders, _notifications, _usage, _plans, _webhooks,
+    _orders, _notifications, _usage, _plans, _webhooks, _schedules,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 
@@ -138,6 +144,7 @@ PORTS = (
 SUBSCRIBERS: Subscribers = {
     OrderPlaced: [order_news.ORDER_WHATSAPP, order_news.ORDER_TELEGRAM],
     OrderStatusChanged: [order_news.ORDER_WHATSAPP, order_news.ORDER_TELEGRAM],
+    StockReported: [order_news.STOCK_TELEGRAM],
 }
 
 JOBS: dict[str, Handler] = {
@@ -145,6 +152,12 @@ JOBS: dict[str, Handler] = {
     order_news.ORDER_TELEGRAM: order_news.order_telegram,
     webhooks.WEBHOOK_FAN_OUT: webhooks.fan_out,
     webhooks.DELIVER: webhooks.deliver,
+    order_news.STOCK_TELEGRAM: order_news.stock_telegram,
+    stock_news.LOW_STOCK_REPORT: scheduled(stock_news.low_stock_report),
 }
+
+SCHEDULABLE: Schedulable = {stock_news.LOW_STOCK_REPORT: "commerce"}
+
+BEAT = tick_all
 
 READY: dict[str, Ready] = {"/api/v1/catalog": catalog_snapshot.ready}

@@ -41,6 +41,7 @@ def build_runtime(config: Settings) -> Runtime:
         guard=Guard.of(config),
         ports=wiring.PORTS,
         subscribers=wiring.SUBSCRIBERS,
+        schedulable=wiring.SCHEDULABLE,
     )
 
 
@@ -60,7 +61,7 @@ async def main() -> None:
     runtime = build_runtime(config)
     await verify_isolation(runtime.database)
     await runtime.bus.start()
-    worker = Worker(runtime, wiring.JOBS)
+    worker = Worker(runtime, wiring.JOBS, beat=wiring.BEAT)
     await worker.start()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -63,6 +63,19 @@ class StockLow(Event):
     low_at: int
 
 
+class StockReported(Event):
+    """What a shop's regular look at its stock found to be low."""
+
+    name: ClassVar[str] = "commerce.stock_reported"
+    resource: ClassVar[str] = "stock_report"
+    topic: ClassVar[str | None] = "inventory"
+    stock_report_id: UUID
+    lines: list[str]
+    """Human lines such as ``Calabresa (Vila Madalena): 2, alerta em 5``."""
+    more: bool
+    """Whether there are more low items than lines."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderSummary:
     id: UUID

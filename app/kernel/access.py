@@ -46,6 +46,8 @@ MODULES: dict[str, frozenset[str]] = {
             "jobs:write",
             "webhooks:read",
             "webhooks:write",
+            "schedules:read",
+            "schedules:write",
         }
     ),
 }

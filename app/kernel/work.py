@@ -52,6 +52,9 @@ WEBHOOK_FAN_OUT = "kernel.webhooks.fan_out"
 Subscribers = dict[type[Event], list[str]]
 """Which jobs an event starts."""
 
+Schedulable = dict[str, str]
+"""Which jobs a tenant may put on a schedule, and the module that its plan must have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -83,6 +86,7 @@ class Runtime:
     guard: Guard
     ports: Ports
     subscribers: Subscribers
+    schedulable: Schedulable
     caches: dict[str, Any] = field(default_factory=dict)
     """Per-process caches that slices keep, by the slice's name."""
 

@@ -229,8 +229,18 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
     async with found.world.work() as work:
         work.enqueue(entrypoint, {"mark": found.mark})
     job = await owner_sql.fetchval("SELECT id FROM pgqueuer WHERE entrypoint = $1", entrypoint)
+    schedule = await owner.post(
+        "/api/v1/admin/schedules",
+        json={
+            "name": f"Estoque {found.mark}",
+            "cron": "0 7 * * *",
+            "entrypoint": "commerce.inventory.low_stock_report",
+        },
+        headers=key(),
+    )
     found.in_path |= {
         "tenants/tenant_id": str(found.world.tenant.id),
+        "schedules/schedule_id": _ok(schedule)["id"],
         "jobs/job_id": str(job),
         "media/key": stored["url"].partition("/media/")[2] if "url" in stored else stored["key"],
         **NOBODYS,

@@ -86,3 +86,9 @@ class MovementFilter:
     item_id: UUID | None = None
     store_id: UUID | None = None
     order_id: UUID | None = None
+
+
+def report_line(level: LevelView) -> str:
+    """A low item as the shop's people read it."""
+    alert = "" if level.low_at is None else f" (alerta em {level.low_at})"
+    return f"{level.item_name}, {level.store_name}: {level.on_hand}{alert}"

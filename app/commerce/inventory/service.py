@@ -19,12 +19,16 @@ from app.commerce.inventory.rules import (
     MovementView,
     StockChange,
     StockMoved,
+    report_line,
 )
 from app.commerce.inventory.schemas import Adjustment, Loss, Receipt, StockItem, Transfer
 from app.commerce.stores.problems import StoreNotFound
-from app.contracts.commerce import CatalogChanged, StockLow
+from app.contracts.commerce import CatalogChanged, StockLow, StockReported
 from app.core.pagination import Page, PageRequest
 from app.kernel.work import Work
+
+_REPORTED = 50
+"""Most items that one report names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,18 @@ class InventoryService:
 
     async def movements(self, page: PageRequest, wanted: MovementFilter) -> Page[MovementView]:
         return await self.stock.movements(page, wanted)
+
+    async def report_low(self, report_id: UUID) -> None:
+        """Tell which items are at their alert level or below; silent when none is."""
+        found = await self.stock.levels(PageRequest(limit=_REPORTED), LevelFilter(low=True))
+        if found.items:
+            self.work.publish(
+                StockReported(
+                    stock_report_id=report_id,
+                    lines=[report_line(level) for level in found.items],
+                    more=found.next_cursor is not None,
+                )
+            )
 
     async def receive(self, body: Receipt) -> LevelView:
         """Goods came in; an untracked item is tracked from now on.

@@ -7,11 +7,12 @@ from uuid import UUID
 from app.contracts.gateways.messaging import GatewayFailure
 from app.conversations.notifications.rules import OrderFact
 from app.conversations.notifications.schemas import NotificationChannel
-from app.conversations.notifications.service import NotificationService
+from app.conversations.notifications.service import NotificationService, Outgoing
 from app.kernel.jobs.service import JobContext, RetryLater
 
 ORDER_WHATSAPP = "conversations.notifications.order_whatsapp"
 ORDER_TELEGRAM = "conversations.notifications.order_telegram"
+STOCK_TELEGRAM = "conversations.notifications.stock_telegram"
 
 
 async def order_whatsapp(job: JobContext) -> None:
@@ -24,6 +25,16 @@ async def order_telegram(job: JobContext) -> None:
     await _tell(job, NotificationChannel.TELEGRAM)
 
 
+async def stock_telegram(job: JobContext) -> None:
+    """Tell the shop's chat what is low. Raises RetryLater."""
+    # The payload is contracts.commerce.StockReported.
+    async with job.works() as work:
+        message = await NotificationService(work).prepare_report(
+            UUID(job.payload["stock_report_id"]), job.payload["lines"], more=job.payload["more"]
+        )
+    await _send(job, message)
+
+
 async def _tell(job: JobContext, channel: NotificationChannel) -> None:
     # Payloads are the events of contracts.commerce: a status change names where it went.
     fact = OrderFact(job.payload.get("after", "placed"), job.payload.get("reason"))
@@ -31,6 +42,10 @@ async def _tell(job: JobContext, channel: NotificationChannel) -> None:
         message = await NotificationService(work).prepare(
             channel, UUID(job.payload["order_id"]), fact
         )
+    await _send(job, message)
+
+
+async def _send(job: JobContext, message: Outgoing | None) -> None:
     if message is None:
         return
     try:

@@ -19,7 +19,7 @@ class NotificationRepository(Repository[Notification]):
     missing = NotificationNotFound
 
     async def intend(
-        self, channel: str, dedupe_key: str, *, order_id: UUID, recipient: str, body: str
+        self, channel: str, dedupe_key: str, *, order_id: UUID | None, recipient: str, body: str
     ) -> Notification:
         """The one row of this fact and channel, locked; inserted when this is its first time."""
         await self.session.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.contracts.commerce import OrderSummary
@@ -56,6 +57,14 @@ def shop_text(order: OrderSummary, fact: OrderFact) -> str | None:
     return None
 
 
+def stock_text(lines: list[str], *, more: bool) -> str:
+    """The Telegram text of a stock report."""
+    shown, cut = _fitting(lines)
+    if cut or more:
+        shown.append("… e mais; veja todos em Estoque.")
+    return "\n".join(["📦 Estoque baixo", "", *shown])
+
+
 def retry_wait(attempts: int, asked_s: float | None) -> float | None:
     """Seconds before attempt ``attempts + 1``; None when it is not worth waiting for."""
     if attempts > len(BACKOFF_S):
@@ -80,17 +89,24 @@ def _customer_head(order: OrderSummary, fact: OrderFact) -> str | None:
 
 
 def _content(order: OrderSummary) -> str:
+    shown, cut = _fitting(order.lines)
+    if cut:
+        shown.append(f"… e mais {cut} itens")
+    total = format_money(order.total_cents, order.currency)
+    return "\n".join([*shown, f"Total: {total}"])
+
+
+def _fitting(lines: Sequence[str]) -> tuple[list[str], int]:
+    """The lines that fit, and how many do not."""
     shown: list[str] = []
     left = _LONGEST_LINES
-    for line in order.lines:
+    for line in lines:
         text = f"• {_one_line(line)}"
         left -= len(text) + 1
         if left < 0:
-            shown.append(f"… e mais {len(order.lines) - len(shown)} itens")
             break
         shown.append(text)
-    total = format_money(order.total_cents, order.currency)
-    return "\n".join([*shown, f"Total: {total}"])
+    return shown, len(lines) - len(shown)
 
 
 def _one_line(text: str) -> str:

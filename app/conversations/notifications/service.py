@@ -27,6 +27,7 @@ from app.conversations.notifications.rules import (
     customer_text,
     retry_wait,
     shop_text,
+    stock_text,
 )
 from app.conversations.notifications.schemas import NotificationChannel, NotificationState
 from app.core.clock import now
@@ -81,6 +82,23 @@ class NotificationService:
             order_id=order_id,
             recipient=_recipient(channel, order, account),
             body=text,
+        )
+        return self._take(row, channel, account)
+
+    async def prepare_report(
+        self, report_id: UUID, lines: list[str], *, more: bool
+    ) -> Outgoing | None:
+        """Write the intent to tell the shop's chat of its stock, and take it; None as above."""
+        channel = NotificationChannel.TELEGRAM
+        account = await ConnectionService(self.work).credentials(channel)
+        if account is None:
+            return None
+        row = await self.notifications.intend(
+            channel,
+            f"stock:{report_id}",
+            order_id=None,
+            recipient=account["chat_id"],
+            body=stock_text(lines, more=more),
         )
         return self._take(row, channel, account)
 

@@ -38,6 +38,7 @@ _HEARTBEAT_S = 60.0
 _POLL = timedelta(seconds=1)
 """New jobs ring; one handed back for later does not, and waits for the next look."""
 _SWEEP_S = 60.0
+_BEAT_S = 1.0
 _LONGEST_TURN_S = 30.0
 
 
@@ -62,6 +63,8 @@ class JobContext:
 
 
 Handler = Callable[[JobContext], Awaitable[None]]
+Beat = Callable[[Runtime], Awaitable[object]]
+"""What to do every second in each process that runs jobs."""
 
 # Its own committed statement: a worker that dies during the work leaves the count behind.
 _COUNT = """
@@ -178,11 +181,14 @@ class Worker:
         *,
         heartbeat_timeout_s: float = _HEARTBEAT_S,
         max_deliveries: int = MAX_DELIVERIES,
+        beat: Beat | None = None,
     ) -> None:
         self._runtime, self._handlers = runtime, handlers
         self._concurrency = runtime.settings.worker_concurrency
         self._heartbeat = timedelta(seconds=heartbeat_timeout_s)
         self._max_deliveries = max_deliveries
+        self._beat = beat
+        self._beating: asyncio.Task[None] | None = None
         self._places = _Places(self._concurrency)
         self._task: asyncio.Task[None] | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -193,12 +199,15 @@ class Worker:
         """Begin to take jobs; returns at once."""
         self._task = asyncio.create_task(self._supervise(), name="worker")
         self._sweeper = asyncio.create_task(self._sweep_forever(), name="worker-sweep")
+        if self._beat is not None:
+            self._beating = asyncio.create_task(self._beat_forever(self._beat), name="worker-beat")
 
     async def stop(self, patience_s: float = 10.0) -> None:
         """Finish what runs, take nothing new; what is not done in time is delivered again."""
         self._stopping = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for task in (self._sweeper, self._beating):
+            if task is not None:
+                task.cancel()
         if self._manager is not None:
             self._manager.shutdown.set()
         if self._task is not None:
@@ -227,6 +236,14 @@ class Worker:
             except Exception:
                 log.exception("worker.sweep_failed")
             await asyncio.sleep(_SWEEP_S)
+
+    async def _beat_forever(self, beat: Beat) -> None:
+        while True:
+            try:
+                await beat(self._runtime)
+            except Exception:
+                log.exception("worker.beat_failed")
+            await asyncio.sleep(_BEAT_S)
 
     async def _supervise(self) -> None:
         delay = 0.5

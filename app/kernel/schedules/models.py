@@ -1,0 +1,65 @@
+"""A tenant's schedules, and what became of every tick."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.ddl import one_of
+from app.core.model import Json, TenantModel, unique_within_tenant, within_tenant
+
+STATES = ("queued", "running", "succeeded", "failed", "skipped", "lost")
+
+
+class Schedule(TenantModel):
+    __tablename__ = "schedules"
+    __table_args__ = (
+        unique_within_tenant("name"),
+        CheckConstraint(one_of("misfire", ("skip", "latest", "all")), name="misfire"),
+        CheckConstraint(one_of("overlap", ("skip", "allow")), name="overlap"),
+        # Whoever ticks asks every second across tenants: the index holds what may come due.
+        Index("schedules_next_at_idx", "next_at", postgresql_where=text("is_enabled")),
+    )
+
+    name: Mapped[str]
+    cron: Mapped[str]
+    timezone: Mapped[str]
+    entrypoint: Mapped[str]
+    payload: Mapped[Json] = mapped_column(server_default=text("'{}'"))
+    misfire: Mapped[str] = mapped_column(server_default="latest")
+    overlap: Mapped[str] = mapped_column(server_default="skip")
+    catchup_window_hours: Mapped[int] = mapped_column(server_default="24")
+    max_catchup: Mapped[int] = mapped_column(server_default="10")
+    jitter_seconds: Mapped[int] = mapped_column(server_default="0")
+    is_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    decided_until: Mapped[datetime]
+    """Every tick up to here was run or skipped."""
+    next_at: Mapped[datetime | None]
+    last_tick_at: Mapped[datetime | None]
+    last_outcome: Mapped[str | None]
+    failures: Mapped[int] = mapped_column(server_default="0")
+    """Failed runs in a row."""
+
+
+class ScheduleRun(TenantModel):
+    __tablename__ = "schedule_runs"
+    __table_args__ = (
+        # However many workers tick, a tick is decided once.
+        unique_within_tenant("schedule_id", "tick"),
+        within_tenant("schedule_id", "schedules", ondelete="CASCADE"),
+        CheckConstraint(one_of("state", STATES), name="state"),
+        CheckConstraint(one_of("trigger", ("cron", "manual")), name="trigger"),
+    )
+
+    schedule_id: Mapped[UUID]
+    tick: Mapped[datetime]
+    trigger: Mapped[str] = mapped_column(server_default="cron")
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    """Why it was skipped, or what it failed with."""
+    blocked_by: Mapped[UUID | None]
+    """The run that was not done yet when this tick was skipped."""
+    ended_at: Mapped[datetime | None]
