@@ -14,7 +14,6 @@ import asyncpg
 from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import wiring
 from app.core import logging as logs
@@ -70,7 +69,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _flush_access_log() -> None:
     while True:
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(logs.ACCESS.EVERY_S)
         logs.ACCESS.flush()
 
 
@@ -90,19 +89,12 @@ def _drain_on_signal(streams: Streams) -> None:
             signal.signal(number, chained)
 
 
-class Largo:
+class Largo(Layers):
     """The ASGI application: the layers around FastAPI, which stays reachable as ``api``."""
 
-    def __init__(self, api: FastAPI, app: ASGIApp) -> None:
-        self.api, self._app = api, app
-
-    @property
-    def runtime(self) -> Runtime:
-        runtime: Runtime = self.api.state.runtime
-        return runtime
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
+    def __init__(self, api: FastAPI, config: Settings, runtime: Runtime) -> None:
+        super().__init__(api, config, wiring.READY, runtime)
+        self.api, self.runtime = api, runtime
 
 
 def create_app(config: Settings | None = None) -> Largo:
@@ -130,7 +122,7 @@ def create_app(config: Settings | None = None) -> Largo:
     for router in wiring.ROUTERS:
         api.include_router(router)
     api.openapi = lambda: _openapi(api)  # type: ignore[method-assign]
-    return Largo(api, Layers(api, config, wiring.READY, runtime))
+    return Largo(api, config, runtime)
 
 
 def _install_database_handlers(api: FastAPI) -> None:

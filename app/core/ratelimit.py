@@ -59,14 +59,16 @@ class LocalLimiter:
         at = time.monotonic()
         interval = limit.period_s / limit.burst
         name = (limit.name, key)
-        tat = max(self._tat.get(name, at), at)
-        allow_at = tat + interval - limit.period_s
-        if allow_at > at + 1e-9:
-            return Decision(False, 0, allow_at - at)
+        tat = self._tat.get(name, at)
+        if tat < at:
+            tat = at
+        room = limit.period_s - interval - (tat - at)
+        if room < -1e-9:
+            return Decision(False, 0, -room)
         if len(self._tat) >= self._size:
             self._tat = {k: v for k, v in self._tat.items() if v > at}
         self._tat[name] = tat + interval
-        return Decision(True, int((limit.period_s - (tat + interval - at)) / interval), 0.0)
+        return Decision(True, int(room / interval), 0.0)
 
 
 class SharedLimiter:

@@ -77,10 +77,8 @@ class Cors:
         self._any = b"*" in self._origins
 
     def enter(self, scope: Scope, meta: Meta) -> Problem | None:
-        """Name the allowed origin; mark a preflight that is to be answered at once."""
-        origin = meta.headers.get(b"origin")
-        if origin is None:
-            return None
+        """Name the allowed origin; mark a preflight. Called when the request names an origin."""
+        origin = meta.headers[b"origin"]
         wanted = meta.headers.get(b"access-control-request-method")
         preflight = scope["method"] == "OPTIONS" and wanted is not None
         if not (self._any or origin.lower() in self._origins):
@@ -131,7 +129,7 @@ class SecurityHeaders:
             # A file brings a policy of its own.
             "file": [*self._SHARED, *hsts],
             # Ready bytes are JSON for scripts: what steers documents would only cost them time.
-            "data": [self._SHARED[0], *hsts, api],
+            "data": [self._SHARED[0], *hsts],
         }
 
     def enter(self, scope: Scope, meta: Meta) -> None:
@@ -148,21 +146,20 @@ class RequestLog:
 
     def enter(self, scope: Scope, meta: Meta) -> None:
         given = meta.headers.get(b"x-request-id")
-        if given is not None and _REQUEST_ID.fullmatch(given) is not None:
-            meta.request_id = given.decode()
-        else:
-            meta.request_id = f"{getrandbits(64):016x}"  # a name, not a secret
-        meta.out.append((b"x-request-id", meta.request_id.encode()))
-        meta.client_ip = self._client_ip(scope, meta)
-
-    def _client_ip(self, scope: Scope, meta: Meta) -> str:
-        """The peer, or the address our own outermost proxy saw (ASVS 4.1.3)."""
-        if self._proxies:
-            hops = (meta.header(b"x-forwarded-for") or "").split(",")
-            if len(hops) >= self._proxies and hops[-self._proxies].strip():
-                return hops[-self._proxies].strip()
+        if given is None or _REQUEST_ID.fullmatch(given) is None:
+            given = b"%016x" % getrandbits(64)  # a name, not a secret
+        meta.request_id_bytes = given
+        meta.out.append((b"x-request-id", given))
         client = scope.get("client")
-        return client[0] if client else ""
+        meta.client_ip = client[0] if client else ""
+        if self._proxies:
+            meta.client_ip = self._before_proxies(meta)
+
+    def _before_proxies(self, meta: Meta) -> str:
+        """The address our own outermost proxy saw, else the peer (ASVS 4.1.3)."""
+        hops = (meta.header(b"x-forwarded-for") or "").split(",")
+        seen = hops[-self._proxies].strip() if len(hops) >= self._proxies else ""
+        return seen or meta.client_ip
 
     def line(self, scope: Scope, meta: Meta, seconds: float) -> bytes:
         """The request as JSON; its route is the template: no ids, no tokens, few series."""
@@ -175,7 +172,7 @@ class RequestLog:
             if len(self._heads) > 5000:
                 self._heads.clear()
             self._heads[key] = head
-        facts = (meta.status, seconds * 1000, meta.request_id.encode(), time.time())
+        facts = (meta.status, seconds * 1000, meta.request_id_bytes, time.time())
         return head + b',"status":%d,"ms":%.2f,"request_id":"%b","at":%.3f}' % facts
 
 
@@ -302,10 +299,17 @@ class Layers:
         meta = scope["meta"] = Meta(scope)
         try:
             refused = self._enter(scope, meta)
-            if refused is None and self._tenancy.known(meta) and self._ready_answer(scope, meta):
-                await self._send_ready(meta, send)
-            else:
-                await self._serve(scope, receive, self._with_headers(meta, send), refused)
+            if refused is None and self._tenancy.known(meta):
+                ready = self._ready_answer(scope, meta)
+                if ready is not None:
+                    meta.status, headers, body = ready
+                    headers = [*headers, *self._strict.by_content["data"], *meta.out]
+                    await send(
+                        {"type": "http.response.start", "status": meta.status, "headers": headers}
+                    )
+                    await send({"type": "http.response.body", "body": body})
+                    return
+            await self._serve(scope, receive, self._with_headers(meta, send), refused)
         finally:
             if ACCESS.enabled:
                 ACCESS.add(self._log.line(scope, meta, time.perf_counter() - start))
@@ -313,25 +317,17 @@ class Layers:
     def _enter(self, scope: Scope, meta: Meta) -> Problem | None:
         self._log.enter(scope, meta)
         self._strict.enter(scope, meta)
-        return (
-            self._hosts.enter(meta)
-            or self._cors.enter(scope, meta)
-            or self._limits.enter(scope, meta)
-        )
+        refused = self._hosts.enter(meta)
+        if refused is None and b"origin" in meta.headers:
+            refused = self._cors.enter(scope, meta)
+        return refused or self._limits.enter(scope, meta)
 
-    def _ready_answer(self, scope: Scope, meta: Meta) -> bool:
-        ready = self._ready.get(scope["path"]) if scope["method"] == "GET" else None
-        meta.ready = ready(scope, meta, self._runtime) if ready is not None else None
-        if meta.ready is not None:
-            meta.route, meta.content = scope["path"], "data"
-        return meta.ready is not None
-
-    async def _send_ready(self, meta: Meta, send: Send) -> None:
-        assert meta.ready is not None  # noqa: S101 - _ready_answer said so
-        meta.status, headers, body = meta.ready
-        headers = [*headers, *self._strict.by_content["data"], *meta.out]
-        await send({"type": "http.response.start", "status": meta.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+    def _ready_answer(self, scope: Scope, meta: Meta) -> tuple[int, Headers, bytes] | None:
+        route = self._ready.get(scope["path"]) if scope["method"] == "GET" else None
+        found = route(scope, meta, self._runtime) if route is not None else None
+        if found is not None:
+            meta.route = scope["path"]
+        return found
 
     def _with_headers(self, meta: Meta, send: Send) -> Send:
         async def with_headers(message: Message) -> None:

@@ -16,22 +16,24 @@ class Meta:
     """What the layers know of one request."""
 
     # Defaults of the class: most requests leave most of them alone, and each costs time to set.
-    request_id = ""
+    request_id_bytes = b""
     client_ip = ""
     status = 0
     route: str | None = None
     """The path template, where the answer did not come from a FastAPI route."""
     content = ""
-    """``docs``, ``data`` or ``file`` where other security headers than the API's fit."""
+    """``docs`` or ``file`` where other security headers than the API's fit."""
     is_preflight = False
-    ready: tuple[int, Headers, bytes] | None = None
-    """Status, headers and body that a ready route holds for this request."""
     tenant: TenantContext | None = None
     identity: Identity | None = None
 
     def __init__(self, scope: Scope) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.out: Headers = []
+
+    @property
+    def request_id(self) -> str:
+        return self.request_id_bytes.decode()
 
     def header(self, name: bytes) -> str | None:
         """A request header by its lower-case name."""

@@ -94,8 +94,9 @@ def settings(where: Where, kept: Mapping[str, str], environment: str) -> dict[st
         "MEDIA_ROOT": str(where.media),
         "WORKER_IN_PROCESS": "true",
         "LOG_LEVEL": "INFO",
-        "WEBHOOK_ALLOW_HTTP": "true",
-        "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
+        # Receivers on this machine; production refuses to start with them.
+        "WEBHOOK_ALLOW_HTTP": "false" if environment == "production" else "true",
+        "WEBHOOK_ALLOWED_NETWORKS": "" if environment == "production" else "127.0.0.0/8",
         "WHATSAPP_GRAPH_BASE_URL": f"{where.sandbox_url}/graph",
         "TELEGRAM_API_BASE_URL": f"{where.sandbox_url}/telegram",
         **kept,
