@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
-_MARKS = re.compile("[\u0300-\u036f]")
+from app.core.fold import fold
+
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")
 _WILDCARD = re.compile(r"[%_\\]")
 SLUG_LENGTH = 80
-
-
-def fold(text: str) -> str:
-    """``text`` without accents and in lower case, as ``products.search_text`` holds it."""
-    return _MARKS.sub("", unicodedata.normalize("NFKD", text)).lower()
 
 
 def slugify(name: str) -> str:

@@ -153,7 +153,7 @@ def _serves(rule: ShippingRule, destination: Destination, distance: float | None
     if rule.kind is ShippingKind.DISTRICT:
         if not (destination.district and rule.district):
             return False
-        return _plain(destination.district) == _plain(rule.district)
+        return plain_district(destination.district) == plain_district(rule.district)
     return True
 
 
@@ -172,7 +172,7 @@ def _refusal(rules: list[ShippingRule], distance: float | None) -> OutOfArea:
     return OutOfArea(OutOfAreaReason.TOO_FAR, distance, max(tiers))
 
 
-def _plain(name: str) -> str:
+def plain_district(name: str) -> str:
     """Return a district's name as people compare it: without accents, case, double spaces."""
     decomposed = unicodedata.normalize("NFKD", name)
     bare = "".join(char for char in decomposed if not unicodedata.combining(char))

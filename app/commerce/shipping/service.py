@@ -66,8 +66,8 @@ class SignedQuote:
 
     def covers(self, store_id: UUID, postal_code: str, district: str | None) -> bool:
         """Whether it was made for this store and this address (CEP as eight digits)."""
-        mine = (self.store_id, self.postal_code, _plain(self.district))
-        return mine == (store_id, postal_code, _plain(district))
+        mine = (self.store_id, self.postal_code, pricing.plain_district(self.district or ""))
+        return mine == (store_id, postal_code, pricing.plain_district(district or ""))
 
     def fee_for(self, subtotal_cents: int) -> int:
         """The promised fee in cents for a cart that may have changed since the quote."""
@@ -363,7 +363,3 @@ def _apply(rule: ShippingRule, facts: Json) -> None:
 
 def _audited(rules: Iterable[ShippingRule]) -> list[Json]:
     return [RuleRead.model_validate(rule).model_dump(mode="json") for rule in rules]
-
-
-def _plain(district: str | None) -> str:
-    return " ".join((district or "").casefold().split())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.commerce.catalog.rules import SLUG_LENGTH, fold, free_slug, like_patterns, slugify
+from app.commerce.catalog.rules import SLUG_LENGTH, free_slug, like_patterns, slugify
+from app.core.fold import fold
 from tests.factories.commerce import make_shop
 from tests.factories.tenants import World
 
