@@ -9,6 +9,7 @@ from app.commerce.catalog import models as _catalog
 from app.commerce.catalog import snapshot as catalog_snapshot
 from app.commerce.catalog.admin import router as catalog_admin_router
 from app.commerce.catalog.endpoints import router as catalog_router
+from app.commerce.checkout import models as _checkout
 from app.commerce.checkout.endpoints import router as checkout_router
 from app.commerce.customers import models as _customers
 from app.commerce.customers.endpoints import router as customers_router
@@ -105,7 +106,7 @@ ROUTERS: list[APIRouter] = [
 MODELS = (
     _tenants, _users, _groups, _sessions, _audit, _contacts, _files, _connections, _jobs,
     _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
-    _orders, _notifications, _usage, _plans, _webhooks, _schedules,
+    _orders, _checkout, _notifications, _usage, _plans, _webhooks, _schedules,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 

@@ -12,6 +12,7 @@ engine a user of its own whose default role is ``app_tenant``.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,8 @@ class Database:
         self.url = make_url(url)
         self.tenant_engine = self._engine(pool_size, tenant=True)
         self.system_engine = self._engine(system_pool_size, tenant=False)
+        self._drivers: asyncpg.Pool[asyncpg.Record] | None = None
+        self._driver_lock, self._driver_pool_size = asyncio.Lock(), max(1, pool_size // 2)
         self._tenant_sessions = async_sessionmaker(self.tenant_engine, expire_on_commit=False)
         self._system_sessions = async_sessionmaker(self.system_engine, expire_on_commit=False)
 
@@ -107,12 +110,31 @@ class Database:
     async def system_driver(self) -> AsyncIterator[RawConnection]:
         """A driver connection of the owner without a transaction: one statement, one trip."""
         async with self.system_engine.connect() as connection:
-            fairy = await connection.get_raw_connection()
-            driver: RawConnection = fairy.driver_connection  # type: ignore[assignment]
-            yield driver
+            yield await _driver(connection)
+
+    @asynccontextmanager
+    async def tenant_driver(self) -> AsyncIterator[RawConnection]:
+        """The same as the tenant role: it sees no row until the statement itself sets a scope.
+
+        From a pool of the driver's own: a hot statement pays 30 us for its connection instead of
+        the 100 of an engine's. Nothing is left behind to reset, as a scope ends with its statement.
+        """
+        async with self._driver_lock:
+            if self._drivers is None:
+                self._drivers = await asyncpg.create_pool(
+                    self.url.set(drivername="postgresql").render_as_string(hide_password=False),
+                    min_size=0,
+                    max_size=self._driver_pool_size,
+                    reset=_keep,
+                    server_settings=_server_settings(tenant=True),
+                )
+        async with self._drivers.acquire(timeout=10) as driver:
+            yield driver  # type: ignore[misc]  # a proxy with all that a connection has
 
     async def close(self) -> None:
         """Close every connection of both pools."""
+        if self._drivers is not None:
+            await self._drivers.close()
         await self.tenant_engine.dispose()
         await self.system_engine.dispose()
 
@@ -158,6 +180,16 @@ async def begun(connection: AsyncConnection) -> RawConnection:
     adapted: Any = fairy.dbapi_connection
     if adapted._transaction is None:
         await adapted._start_transaction()
+    driver: RawConnection = fairy.driver_connection  # type: ignore[assignment]
+    return driver
+
+
+async def _keep(connection: RawConnection) -> None:
+    """Reset nothing."""
+
+
+async def _driver(connection: AsyncConnection) -> RawConnection:
+    fairy = await connection.get_raw_connection()
     driver: RawConnection = fairy.driver_connection  # type: ignore[assignment]
     return driver
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber
@@ -15,6 +16,10 @@ _WRITTEN = re.compile(r"[(\s]*\+?[\d\s().\-/]*")
 _OLD_MOBILE = re.compile(r"([1-9][1-9])([6-9]\d{7})")
 _LOCAL_ONLY = re.compile(r"9?[2-9]\d{7}")
 _NEW_MOBILE = re.compile(r"([1-9][1-9])9([6-9]\d{7})")
+
+
+# What nearly every Brazilian customer types: area code, nine digits, the country perhaps.
+_USUAL = re.compile(r"(?:\+55 ?)?\(?([1-9][1-9])\)? ?(9[6-9]\d{3})[- ]?(\d{4})", re.ASCII)
 
 
 class InvalidPhone(ValueError):
@@ -38,6 +43,9 @@ def normalise_phone(raw: str, region: str = "BR") -> str:
     digit (Anatel, resolution 553/2010). The result is stable: normalising it again changes
     nothing. Raises :class:`InvalidPhone`.
     """
+    usual = _USUAL.fullmatch(raw) if region == "BR" else None
+    if usual is not None and _mobiles().fullmatch("".join(usual.groups())):
+        return f"+{_BRAZIL}{usual[1]}{usual[2]}{usual[3]}"
     text = _cleaned(raw)
     digits = re.sub(r"\D", "", text)
     if "+" in text:
@@ -74,6 +82,16 @@ def phone_match_keys(e164: str) -> tuple[str, ...]:
     if old := _OLD_MOBILE.fullmatch(national):
         return (f"+{_BRAZIL}{old[1]}9{old[2]}", e164)
     return (e164,)
+
+
+@cache
+def _mobiles() -> re.Pattern[str]:
+    """Brazil's mobile numbers as the numbering plan of the library knows them."""
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region("BR")
+    pattern = metadata.mobile.national_number_pattern if metadata and metadata.mobile else None
+    if pattern is None:
+        raise LookupError("phonenumbers knows no mobile numbers of Brazil")
+    return re.compile(pattern)
 
 
 def _cleaned(raw: str) -> str:

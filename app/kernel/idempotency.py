@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -45,6 +46,36 @@ class IdempotencyRecord(TenantModel):
     body: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a client wants done once: its key, and the digest of what it asked with it."""
+
+    key: str
+    fingerprint: bytes
+
+    async def answered(self, work: UnitOfWork) -> Answer | None:
+        """What this intent was answered before; None: it is now ours until ``work`` ends.
+
+        A concurrent twin waits here until the first commits. Raises IdempotencyKeyReused.
+        """
+        found = await (await work.raw()).fetchrow(_CLAIM, self.key)
+        if found is None:
+            return None
+        if found["fingerprint"] != self.fingerprint:
+            raise IdempotencyKeyReused()
+        return self.answer(found["status"], found["body"], found["media_type"])
+
+    def answer(self, status: int, body: bytes, media_type: str = "application/json") -> Answer:
+        """The answer that ``Work.keep_answer`` stores for this intent."""
+        return Answer(self.key, self.fingerprint, status, media_type, body)
+
+
+def replayed(answer: Answer) -> Response:
+    """A stored answer as the response it was, and the word that it is an old one."""
+    headers = {"Idempotency-Replayed": "true"}
+    return Response(answer.body, answer.status, headers, answer.media_type)
+
+
 class _Replay(Exception):  # not an error: it carries the stored answer past the endpoint
     def __init__(self, response: Response) -> None:
         self.response = response
@@ -71,7 +102,7 @@ class ReplayableRoute(APIRoute):
 # statement. A claim row would be written twice and leave a dead version behind every order.
 _CLAIM = "SELECT fingerprint, status, media_type, body FROM claim_idempotency($1)"
 
-_Key = Annotated[
+IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
@@ -83,49 +114,32 @@ _Key = Annotated[
 ]
 
 
-async def _idempotent(request: Request, work: Work, key: _Key = None) -> AsyncIterator[None]:
+async def _idempotent(
+    request: Request, work: Work, key: IdempotencyKey = None
+) -> AsyncIterator[None]:
     if key is None:
         yield
         return
-    async for _ in _once(request, work, key):
-        yield
-
-
-async def _idempotency_required(
-    request: Request, work: Work, key: _Key = None
-) -> AsyncIterator[None]:
-    if key is None:
-        raise IdempotencyKeyMissing()
-    async for _ in _once(request, work, key):
-        yield
-
-
-async def _once(request: Request, work: UnitOfWork, key: str) -> AsyncIterator[None]:
-    body = await request.body()
-    digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode())
-    digest.update(body)
-    fingerprint = digest.digest()
-    # A concurrent twin waits here for the lock until the first commits.
-    found = await (await work.raw()).fetchrow(_CLAIM, key)
+    intent = await intent_of(request, key)
+    found = await intent.answered(work)
     if found is not None:
-        if found["fingerprint"] != fingerprint:
-            raise IdempotencyKeyReused()
-        raise _Replay(
-            Response(
-                found["body"],
-                found["status"],
-                {"Idempotency-Replayed": "true"},
-                found["media_type"],
-            )
-        )
+        raise _Replay(replayed(found))
     yield
     response: Response | None = getattr(request.state, "response", None)
     if response is not None:
         kind = response.media_type or "application/json"
-        work.keep_answer(Answer(key, fingerprint, response.status_code, kind, bytes(response.body)))
+        work.keep_answer(intent.answer(response.status_code, bytes(response.body), kind))
+
+
+async def intent_of(request: Request, key: str | None) -> Intent:
+    """What a request that may cost somebody money wants once. Raises IdempotencyKeyMissing."""
+    if key is None:
+        raise IdempotencyKeyMissing()
+    digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode())
+    digest.update(await request.body())
+    return Intent(key, digest.digest())
 
 
 Idempotent = Depends(_idempotent, scope="function")
-"""On every POST that creates, charges or sends; the route's class is ReplayableRoute."""
-IdempotencyRequired = Depends(_idempotency_required, scope="function")
-"""The same, where acting twice would cost somebody money: no key, no effect."""
+"""On every POST that creates, charges or sends; the route's class is ReplayableRoute. A route that
+opens its Works itself takes the header as ``IdempotencyKey`` and claims its ``intent_of``."""

@@ -92,15 +92,6 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    entrypoint: str
-    payload: bytes
-    delay: timedelta | None
-    dedupe_key: str | None
-    priority: int
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """What a request was answered, kept under its Idempotency-Key."""
 
@@ -111,69 +102,34 @@ class Answer:
     body: bytes
 
 
-# Everything a Work tells, in one statement right before the commit. The advisory lock makes seq
-# follow commit order within the tenant; being the last to be taken, it is held for the commit
-# alone. The jobs are inserted as PgQueuer 1.6 does it (DESIGN §9, rules 1 and 2), less the log
-# row that says "queued": its own statement would cost one more trip and ten index entries.
-_FINISH = """
-WITH ordered AS MATERIALIZED (
-  SELECT pg_advisory_xact_lock(hashtextextended($1, 20)) WHERE cardinality($12::uuid[]) > 0
-), streamed AS (
-  INSERT INTO stream_events (id, topic, type, data)
-  SELECT s.id, s.topic, s.type, s.data::jsonb FROM ordered,
-    unnest($12::uuid[], $13::text[], $14::text[], $15::text[]) AS s(id, topic, type, data)
-), queued AS (
-  INSERT INTO pgqueuer (entrypoint, payload, priority, execute_after, dedupe_key, status)
-  SELECT q.entrypoint, q.payload, q.priority, now() + q.delay, q.dedupe_key, 'queued'
-  FROM unnest($17::text[], $18::bytea[], $19::int[], $20::interval[], $21::text[])
-    AS q(entrypoint, payload, priority, delay, dedupe_key)
-  ON CONFLICT (dedupe_key)
-    WHERE status = ANY (ARRAY['queued'::pgqueuer_status, 'picked'::pgqueuer_status])
-      AND dedupe_key IS NOT NULL
-    DO NOTHING
-), answered AS (
-  INSERT INTO idempotency_records (id, key, fingerprint, status, media_type, body)
-  SELECT $22::uuid, $23::text, $24::bytea, $25::bigint, $26::text, $27::bytea
-  WHERE $23::text IS NOT NULL
-)
-INSERT INTO audit_entries (id, action, resource, resource_id, facts, actor_kind, actor_id,
-  actor_name, request_id, ip, user_agent)
-SELECT a.id, a.action, a.resource, a.resource_id, a.facts::jsonb, $2, $3, $4, $5, $6, $16
-FROM unnest($7::uuid[], $8::text[], $9::text[], $10::uuid[], $11::text[])
-  AS a(id, action, resource, resource_id, facts)
-"""
-_AT_ONCE = timedelta()
+# Everything a Work tells, in one statement right before the commit; the function's text is in
+# alembic/checkout_1.sql, where a checkout calls it too.
+_FINISH = "SELECT finish_work($1::text::jsonb, $2, $3, $4, $5, $6)"
 
 
-class UnitOfWork:
-    """See the module. ``session`` begins lazily, at the first statement."""
+class Telling:
+    """What one request or job step has to tell, gathered until it is written.
 
-    def __init__(
-        self, runtime: Runtime, tenant: TenantContext, actor: Actor, session: AsyncSession
-    ) -> None:
-        self.runtime, self.tenant, self.actor, self.session = runtime, tenant, actor, session
-        self._audit: list[tuple[str, str, UUID | None, bytes]] = []
-        self._stream: list[tuple[str, str, bytes]] = []
-        self._jobs: list[_Job] = []
+    A :class:`UnitOfWork` writes it with its own commit; a statement that is a whole transaction
+    in itself takes it along as ``told``.
+    """
+
+    def __init__(self, runtime: Runtime, tenant: TenantContext, actor: Actor) -> None:
+        self.runtime, self.tenant, self.actor = runtime, tenant, actor
+        self._audit: list[dict[str, Any]] = []
+        self._stream: list[dict[str, Any]] = []
+        self._jobs: list[dict[str, Any]] = []
         self._rings: dict[tuple[str, str], None] = {}
         self._answer: Answer | None = None
-
-    def port(self, kind: type[P], name: str = "") -> P:
-        """The implementation wired for a contract, bound to this unit of work."""
-        implementation: P = self.runtime.ports[kind, name](self)
-        return implementation
-
-    async def raw(self) -> RawConnection:
-        """The driver connection inside this transaction, for hand-written hot statements."""
-        return await raw(self.session)
 
     def publish(self, event: Event) -> None:
         """Tell a fact: an audit line, a live-stream row and one job per subscriber."""
         data = event.model_dump(mode="json")
-        body = orjson.dumps(data)
-        self._audit.append((event.name, event.resource, event.resource_id, body))
+        line = _line(event.name, event.resource, event.resource_id, data)
+        self._audit.append(line)
         if event.topic is not None:
-            self._stream.append((event.topic, event.name, body))
+            told = {"id": line["id"], "topic": event.topic, "type": event.name, "data": data}
+            self._stream.append(told)
             self.ring("stream")
         for entrypoint in self.runtime.subscribers.get(type(event), ()):
             self.enqueue(entrypoint, data)
@@ -185,7 +141,7 @@ class UnitOfWork:
 
     def record(self, action: str, resource: str, resource_id: UUID | None, **facts: Any) -> None:
         """Write an audit line for a change that nobody else needs to hear of."""
-        self._audit.append((action, resource, resource_id, orjson.dumps(facts, default=str)))
+        self._audit.append(_line(action, resource, resource_id, facts))
 
     def enqueue(
         self,
@@ -202,8 +158,15 @@ class UnitOfWork:
         id in the key (DESIGN §9, rule 3).
         """
         body = orjson.dumps({"tenant_id": str(self.tenant.id), "payload": payload}, default=str)
-        key = f"{self.tenant.id}:{entrypoint}:{dedupe_key}" if dedupe_key else None
-        self._jobs.append(_Job(entrypoint, body, delay, key, priority))
+        self._jobs.append(
+            {
+                "entrypoint": entrypoint,
+                "payload": body.decode(),
+                "priority": priority,
+                "delay": delay.total_seconds() if delay else 0,
+                "dedupe_key": f"{self.tenant.id}:{entrypoint}:{dedupe_key}" if dedupe_key else None,
+            }
+        )
 
     def ring(self, topic: str, key: str | None = None) -> None:
         """After the commit, tell every process to look again; the key is the tenant's id."""
@@ -213,47 +176,70 @@ class UnitOfWork:
         """Store what this request is answered, for a retry with the same key."""
         self._answer = answer
 
-    async def finish(self) -> None:
-        """Write what was told, in one statement; called once, right before the commit."""
-        actor, audit, stream, jobs = self.actor, self._audit, self._stream, self._jobs
-        kept = self._answer
-        if not (audit or stream or jobs or kept):
-            return
-        answer = (
-            (new_id(), kept.key, kept.fingerprint, kept.status, kept.media_type, kept.body)
-            if kept
-            else (None,) * 6
-        )
-        await (await self.raw()).execute(
-            _FINISH,
-            str(self.tenant.id),
-            actor.kind,
-            actor.id,
-            actor.name,
-            actor.request_id,
-            actor.ip,
-            [new_id() for _ in audit],
-            [a[0] for a in audit],
-            [a[1] for a in audit],
-            [a[2] for a in audit],
-            [a[3].decode() for a in audit],
-            [new_id() for _ in stream],
-            [s[0] for s in stream],
-            [s[1] for s in stream],
-            [s[2].decode() for s in stream],
-            actor.user_agent,
-            [j.entrypoint for j in jobs],
-            [j.payload for j in jobs],
-            [j.priority for j in jobs],
-            [j.delay or _AT_ONCE for j in jobs],
-            [j.dedupe_key for j in jobs],
-            *answer,
-        )
+    def told(self) -> bytes:
+        """All of it as the document that ``finish_work`` reads; rooms that are empty are absent."""
+        actor = self.actor
+        document: dict[str, Any] = {
+            "actor_kind": actor.kind,
+            "actor_id": actor.id,
+            "actor_name": actor.name,
+            "request_id": actor.request_id,
+            "ip": actor.ip,
+            "user_agent": actor.user_agent,
+            "answer_id": new_id(),
+            "audit": self._audit,
+        }
+        if self._stream:
+            document["stream"] = self._stream
+        if self._jobs:
+            document["jobs"] = self._jobs
+        return orjson.dumps(document, default=str)
 
     def after_commit(self) -> None:
         """Ring the doorbells; a lost ring costs a delay, never data."""
         for topic, key in self._rings:
             self.runtime.bus.ring_soon(topic, key)
+
+
+class UnitOfWork(Telling):
+    """See the module. ``session`` begins lazily, at the first statement."""
+
+    def __init__(
+        self, runtime: Runtime, tenant: TenantContext, actor: Actor, session: AsyncSession
+    ) -> None:
+        super().__init__(runtime, tenant, actor)
+        self.session = session
+
+    def port(self, kind: type[P], name: str = "") -> P:
+        """The implementation wired for a contract, bound to this unit of work."""
+        implementation: P = self.runtime.ports[kind, name](self)
+        return implementation
+
+    async def raw(self) -> RawConnection:
+        """The driver connection inside this transaction, for hand-written hot statements."""
+        return await raw(self.session)
+
+    async def finish(self) -> None:
+        """Write what was told, in one statement; called once, right before the commit."""
+        kept = self._answer
+        if not (self._audit or self._stream or self._jobs or kept):
+            return
+        answer = (
+            (kept.key, kept.fingerprint, kept.status, kept.media_type, kept.body)
+            if kept
+            else (None,) * 5
+        )
+        await (await self.raw()).execute(_FINISH, self.told().decode(), *answer)
+
+
+def _line(action: str, resource: str, resource_id: UUID | None, facts: Any) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "action": action,
+        "resource": resource,
+        "resource_id": resource_id,
+        "facts": facts,
+    }
 
 
 @asynccontextmanager
@@ -344,17 +330,30 @@ def service(kind: Callable[[UnitOfWork], S]) -> Any:
 WorkFactory = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
 
 
-def _factory_from_request(request: Request) -> WorkFactory:
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and for which tenant; called, it opens a Work of theirs."""
+
+    runtime: Runtime
+    tenant: TenantContext
+    actor: Actor
+
+    def __call__(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        return unit_of_work(self.runtime, self.tenant, self.actor)
+
+    def telling(self) -> Telling:
+        """For a statement that is a whole transaction in itself."""
+        return Telling(self.runtime, self.tenant, self.actor)
+
+
+async def caller_of(request: Request) -> Caller:
+    """Who makes this request, for which tenant. Raises TenantRequired."""
     tenant = request.scope["meta"].tenant
     if tenant is None:
         raise TenantRequired()
-    runtime, actor = runtime_of(request), actor_of(request)
-    return lambda: unit_of_work(runtime, tenant, actor)
+    return Caller(runtime_of(request), tenant, actor_of(request))
 
 
-async def _works(request: Request) -> WorkFactory:
-    return _factory_from_request(request)
-
-
-Works = Annotated[WorkFactory, Depends(_works)]
-"""For the rare request that must ask a vendor between two transactions (DESIGN §5)."""
+Works = Annotated[Caller, Depends(caller_of)]
+"""For the rare request that opens its Works itself: it asks a vendor between two of them
+(DESIGN §5), or may do without."""

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from app.kernel.idempotency import IdempotencyRequired, Idempotent, ReplayableRoute
+from app.kernel.idempotency import Idempotent, ReplayableRoute
 from app.kernel.openapi import gates
 
 FRAMEWORK = {"/openapi.json", "/docs", "/docs/assets"}
@@ -61,7 +61,9 @@ def _called(dependant: Dependant) -> Iterator[Any]:
         yield from _called(below)
 
 
-_ONCE = {Idempotent.dependency, IdempotencyRequired.dependency}
+def _takes_key(dependant: Dependant) -> bool:
+    """Whether the route itself takes the header, and so claims its intent by itself."""
+    return any(parameter.alias == "Idempotency-Key" for parameter in dependant.header_params)
 
 
 def endpoints(api: FastAPI) -> list[Endpoint]:
@@ -75,8 +77,8 @@ def endpoints(api: FastAPI) -> list[Endpoint]:
         facts = (
             context.path_format or "",
             tuple(gates(context.dependant)),
-            any(call in _ONCE for call in called),
-            isinstance(context.original_route, ReplayableRoute),
+            Idempotent.dependency in called or _takes_key(context.dependant),
+            isinstance(context.original_route, ReplayableRoute) or _takes_key(context.dependant),
         )
         found += [Endpoint(method, *facts) for method in sorted(context.methods or ())]
     return found

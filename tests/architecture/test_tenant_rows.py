@@ -52,10 +52,13 @@ async def filled(runtime_: Runtime, owner_sql: Owner) -> Filled:
     )
     for world in (found.a, found.b):
         ids = found.rows[str(world.tenant.id)] = {}
-        for table in TENANT_TABLES:
-            values = {"tenant_id": world.tenant.id, **row_of(table, ids)}
-            await owner_sql.execute(insert(table, values), *values.values())
-            ids[table.name] = values["id"]
+        async with (
+            owner_sql.transaction()
+        ):  # triggers that write rows of their own wait for its end
+            for table in TENANT_TABLES:
+                values = {"tenant_id": world.tenant.id, **row_of(table, ids)}
+                await owner_sql.execute(insert(table, values), *values.values())
+                ids[table.name] = values["id"]
     return found
 
 
@@ -261,10 +264,11 @@ async def test_a_deleted_tenant_leaves_no_row(runtime: Runtime, owner_sql: Owner
     """Also of the tables that no foreign key ties to ``tenants`` itself."""
     world = await make_world(runtime)
     ids: dict[str, UUID] = {}
-    for table in TENANT_TABLES:
-        values = {"tenant_id": world.tenant.id, **row_of(table, ids)}
-        await owner_sql.execute(insert(table, values), *values.values())
-        ids[table.name] = values["id"]
+    async with owner_sql.transaction():
+        for table in TENANT_TABLES:
+            values = {"tenant_id": world.tenant.id, **row_of(table, ids)}
+            await owner_sql.execute(insert(table, values), *values.values())
+            ids[table.name] = values["id"]
     async with owner_sql.transaction():
         await owner_sql.execute("SET CONSTRAINTS ALL DEFERRED")
         await owner_sql.execute("DELETE FROM tenants WHERE id = $1", world.tenant.id)

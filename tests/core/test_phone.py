@@ -110,3 +110,24 @@ def test_what_is_accepted_stays_as_it_is(raw: str) -> None:
 @pytest.mark.parametrize("e164", ["+551134567890", "+5511951234567", "+14155552671"])
 def test_numbers_without_a_twin_match_only_themselves(e164: str) -> None:
     assert phone_match_keys(e164) == (e164,)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(11, 99),
+    st.from_regex(r"9[6-9][0-9]{7}", fullmatch=True),
+    st.sampled_from(["{0}{1}", "({0}) {2}-{3}", "{0} {2}-{3}", "+55{0}{1}", "+55 {0} {2}-{3}"]),
+)
+def test_the_short_way_for_usual_numbers_decides_as_the_long_one(
+    area: int, subscriber: str, form: str
+) -> None:
+    """A no-break space at the end keeps a number off the short way and changes nothing else."""
+    written = form.format(area, subscriber, subscriber[:5], subscriber[5:])
+
+    def decided(raw: str) -> str:
+        try:
+            return normalise_phone(raw)
+        except InvalidPhone as refused:
+            return refused.reason
+
+    assert decided(written) == decided(written + "\u00a0")

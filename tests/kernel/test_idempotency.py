@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from app.kernel.groups.models import Group
 from app.kernel.idempotency import IdempotencyRecord
+from tests.factories.commerce import make_shop
 from tests.factories.tenants import World
 
 GROUPS = "/api/v1/admin/groups"
@@ -136,6 +137,8 @@ async def test_twin_of_a_slow_first_is_told_to_come_back(
 async def test_key_is_required_where_twice_costs_money(
     shopper: httpx.AsyncClient, world: World
 ) -> None:
-    answer = await shopper.post("/api/v1/checkout", json={})
+    shop = await make_shop(world)
+    body = shop.cart(await shop.product())
+    answer = await shopper.post("/api/v1/checkout", json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency-key-missing")
     assert await _records(world) == 0

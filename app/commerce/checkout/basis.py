@@ -1,24 +1,156 @@
-"""What a checkout reads before it computes."""
+"""What a cart's price and permission hang on, parsed: what a store sells, promises and takes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from app.commerce.checkout.rows import Row
+from app.commerce.checkout.rules import ModifierGroup
+from app.commerce.promotions.rules import Promotion
+from app.commerce.shipping.rules import Point, ShippingRule
+from app.commerce.stores.rules import StoreState
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoreBasis:
+    """The parts of a store that decide an order; compared by identity, as it is made once."""
+
+    id: UUID
+    name: str
+    slug: str
+    timezone: str
+    state: StoreState
+    min_order_cents: int
+    free_shipping_above_cents: int | None
+    preparation_minutes: int
+    payment_methods: tuple[str, ...]
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    id: UUID
+    name: str
+    price_cents: int
+    is_tracked: bool
+    """Has a stock level in this store; without one it never runs out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A modifier as the customer sees it."""
+
+    name: str
+    price_cents: int
+    is_tracked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of modifiers: the rule for choosing, and the extras by id."""
+
+    rule: ModifierGroup
+    extras: Mapping[UUID, Extra]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product that can be sold in this store now."""
+
+    id: UUID
+    category_id: UUID
+    name: str
+    price_cents: int
+    override_cents: int | None
+    for_delivery: bool
+    for_pickup: bool
+    is_tracked: bool
+    variants: Mapping[UUID, Variant]
+    groups: tuple[Group, ...]
+
+    def extra_of(self, modifier_id: UUID) -> Extra | None:
+        for group in self.groups:
+            if modifier_id in group.extras:
+                return group.extras[modifier_id]
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A promotion that may apply."""
+
+    rule: Promotion
+    is_limited: bool
+    """Hangs on who orders or on what others used up: settled under its row's lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A contact that the given phone belongs to."""
+
+    phone: str
+    is_blocked: bool
+    has_ordered: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Everything a checkout depends on, as it stood in one snapshot."""
+    """Everything one cart depends on, as it stood in one snapshot."""
 
-    store: str | None
-    """JSON text: parsed and cached by its content."""
-    products: dict[UUID, Row]
-    variants: dict[UUID, Row]
-    groups: dict[UUID, list[Row]]
-    stock: dict[UUID, int]
-    promotions: list[Row]
-    shipping: list[Row]
-    area: tuple[float, float] | None
-    contact: Row | None
+    version: int
+    store: StoreBasis | None
+    products: Mapping[UUID, Product]
+    offers: tuple[Offer, ...]
+    shipping: tuple[ShippingRule, ...]
+    area: Point | None
+    stock: Mapping[UUID, int] | None
+    """What is on hand of the tracked items; None: not looked at, the write will tell."""
+    customer: Customer | None
+
+
+@dataclass(slots=True)
+class PriceBook:
+    """What this process remembers of one store; all of it read at ``version``."""
+
+    version: int
+    store: StoreBasis
+    products: dict[UUID, Product] = field(default_factory=dict)
+    automatic: tuple[Offer, ...] = ()
+    coupons: dict[str, Offer | None] = field(default_factory=dict)
+    shipping: tuple[ShippingRule, ...] | None = None
+    areas: dict[str, Point | None] = field(default_factory=dict)
+
+    def basis(
+        self, products: Iterable[UUID], codes: Iterable[str], area: str | None
+    ) -> Basis | None:
+        """The basis of a cart, or None when something it needs is not remembered.
+
+        ``area`` is the first five digits of where a delivery goes; None: it is fetched.
+        """
+        coupons = [self.coupons.get(code) for code in codes]
+        known = all(p in self.products for p in products) and None not in coupons
+        if area is not None and (self.shipping is None or area not in self.areas):
+            known = False
+        if not known:
+            return None
+        return Basis(
+            version=self.version,
+            store=self.store,
+            products=self.products,
+            offers=(*self.automatic, *(c for c in coupons if c is not None)),
+            shipping=self.shipping or (),
+            area=self.areas.get(area) if area is not None else None,
+            stock=None,
+            customer=None,
+        )
+
+    def learn(self, basis: Basis, codes: Iterable[str], area: str | None) -> None:
+        """Remember a basis read at the same version for a cart with these codes and area."""
+        self.products.update(basis.products)
+        self.automatic = tuple(o for o in basis.offers if o.rule.code is None)
+        found = {o.rule.code: o for o in basis.offers if o.rule.code is not None}
+        self.coupons.update({code: found.get(code) for code in codes})
+        if area is not None:
+            self.shipping, self.areas[area] = basis.shipping, basis.area

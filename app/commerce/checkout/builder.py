@@ -5,27 +5,20 @@ Preview and checkout call the same function, so they cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from app.commerce.checkout.basis import Basis
-from app.commerce.checkout.draft import CouponRefusal, Draft, DraftLine, Redemption, StoreBasis
+from app.commerce.checkout.asked import Asked
+from app.commerce.checkout.basis import Basis, Product, StoreBasis, Variant
+from app.commerce.checkout.draft import CouponRefusal, Draft, DraftLine, Redemption
 from app.commerce.checkout.problems import (
-    AddressRequired,
     BelowMinimumOrder,
     ItemsUnavailable,
     OutOfStock,
     StoreClosed,
-)
-from app.commerce.checkout.rows import (
-    Row,
-    is_limited,
-    modifier_group,
-    promotion_rule,
-    shipping_rule,
-    store_basis,
 )
 from app.commerce.checkout.rules import (
     Choice,
@@ -49,31 +42,23 @@ from app.commerce.stores.rules import (
 )
 
 
-def build(
-    cart: CartIn,
-    basis: Basis,
-    *,
-    at: datetime,
-    currency: str,
-    postal_code: str | None,
-    codes: tuple[str, ...],
-    promise: SignedQuote | None = None,
-) -> Draft:
+def build(asked: Asked, basis: Basis, *, at: datetime, currency: str) -> Draft:
     """Compute the order this cart would be at ``at``.
 
-    Raises StoreNotFound, StoreClosed, AddressRequired, ItemsUnavailable, OutOfStock,
-    BelowMinimumOrder, OutOfDeliveryArea.
+    Raises StoreNotFound, StoreClosed, ItemsUnavailable, OutOfStock, BelowMinimumOrder,
+    OutOfDeliveryArea.
     """
-    store = _open_store(cart, basis, at)
-    if cart.fulfilment is FulfilmentType.DELIVERY and postal_code is None:
-        raise AddressRequired()
-    lines, demand = _price(cart, basis), _demand(cart.items, basis)
+    cart = asked.cart
+    store = _open_store(cart, basis.store, at)
+    lines = _price(cart, basis)
+    demand = _demand(cart.items, basis.products)
     _require_stock(demand, basis)
     subtotal = sum(line.unit_cents * line.quantity for line in lines)
     _require_minimum(store, subtotal)
-    quote = _ship(cart, basis, store, subtotal, postal_code, promise)
+    promise = _promised(asked, store)
+    quote = _ship(asked, basis, store, subtotal, promise)
     fee = quote.fee_cents if quote else 0
-    redemptions, refusals = _discount(lines, basis, store, fee, at, codes)
+    redemptions, refusals = _discount(lines, basis, store, fee, at, asked.codes)
     return Draft(
         store=store,
         fulfilment=cart.fulfilment,
@@ -87,21 +72,30 @@ def build(
         distance_meters=_meters(quote),
         rule_id=quote.rule_id if quote else None,
         scheduled_for=cart.scheduled_for,
-        is_promised=quote is not None and _kept(promise, cart, store, postal_code),
+        is_promised=quote is not None and promise is not None,
     )
 
 
-def _open_store(cart: CartIn, basis: Basis, at: datetime) -> StoreBasis:
-    if basis.store is None:
+def _open_store(cart: CartIn, store: StoreBasis | None, at: datetime) -> StoreBasis:
+    if store is None:
         raise StoreNotFound()
-    store = store_basis(basis.store)
-    found = availability(store.state, Channel(cart.fulfilment.value), at, cart.scheduled_for)
+    channel = Channel(cart.fulfilment.value)
+    minute = at.replace(second=0, microsecond=0)
+    if cart.scheduled_for is None and _is_open(store, channel, minute):
+        return store
+    found = availability(store.state, channel, at, cart.scheduled_for)
     if not found.open:
         raise StoreClosed(
             reasons=[reason.value for reason in found.reasons],
             next_available_at=found.next_available_at,
         )
     return store
+
+
+@lru_cache(maxsize=4096)
+def _is_open(store: StoreBasis, channel: Channel, minute: datetime) -> bool:
+    """Stores open and close on whole minutes, so one answer serves all orders of a minute."""
+    return availability(store.state, channel, minute).open
 
 
 def _require_minimum(store: StoreBasis, subtotal: int) -> None:
@@ -133,12 +127,12 @@ def _price(cart: CartIn, basis: Basis) -> list[DraftLine]:
     wrong: list[dict[str, Any]] = []
     for index, item in enumerate(cart.items):
         product = basis.products.get(item.product_id)
-        variant = basis.variants.get(item.variant_id) if item.variant_id else None
-        reason = _unavailable(item, product, variant, cart.fulfilment)
+        reason = _unavailable(item, product, cart.fulfilment)
         if reason is not None or product is None:
             wrong.append({"index": index, "product_id": item.product_id, "reason": reason})
             continue
-        priced, chosen = _price_one(item, product, variant, basis.groups.get(item.product_id, []))
+        variant = product.variants[item.variant_id] if item.variant_id else None
+        priced = _price_one(item, product, variant)
         if priced.breaches:
             wrong.append({"index": index, "product_id": item.product_id, **_breached(priced)})
             continue
@@ -146,12 +140,12 @@ def _price(cart: CartIn, basis: Basis) -> list[DraftLine]:
             DraftLine(
                 product_id=item.product_id,
                 variant_id=item.variant_id,
-                category_id=UUID(product["category_id"]),
-                name=product["name"],
-                variant_name=variant["name"] if variant else None,
+                category_id=product.category_id,
+                name=product.name,
+                variant_name=variant.name if variant else None,
                 quantity=item.quantity,
                 unit_cents=priced.unit_cents,
-                modifiers=chosen,
+                modifiers=_chosen(item, product),
                 note=item.note,
             )
         )
@@ -174,58 +168,63 @@ def _breached(priced: LinePrice) -> dict[str, Any]:
     return {"reason": "choices-invalid", "breaches": breaches}
 
 
-def _unavailable(
-    item: ItemIn, product: Row | None, variant: Row | None, fulfilment: FulfilmentType
-) -> str | None:
+def _unavailable(item: ItemIn, product: Product | None, fulfilment: FulfilmentType) -> str | None:
     if product is None:
         return "not-available"
-    if not product["for_delivery" if fulfilment is FulfilmentType.DELIVERY else "for_pickup"]:
+    served = product.for_delivery if fulfilment is FulfilmentType.DELIVERY else product.for_pickup
+    if not served:
         return f"not-for-{fulfilment.value}"
     if item.variant_id is None:
-        return "variant-required" if product["has_variants"] else None
-    if variant is None or variant["product_id"] != product["id"]:
-        return "variant-not-available"
-    return None
+        return "variant-required" if product.variants else None
+    return None if item.variant_id in product.variants else "variant-not-available"
 
 
-def _price_one(
-    item: ItemIn, product: Row, variant: Row | None, groups: list[Row]
-) -> tuple[LinePrice, list[dict[str, Any]]]:
-    known = [modifier_group(group) for group in groups]
-    priced = price_line(
-        product["price_cents"],
-        variant_cents=variant["price_cents"] if variant else None,
+def _price_one(item: ItemIn, product: Product, variant: Variant | None) -> LinePrice:
+    return price_line(
+        product.price_cents,
+        variant_cents=variant.price_cents if variant else None,
         # A store's own price is the product's; a variant keeps its own.
-        override_cents=None if variant else product["override_cents"],
+        override_cents=None if variant else product.override_cents,
         choices=[Choice(m.id, m.quantity) for m in item.modifiers],
-        groups=known,
+        groups=[group.rule for group in product.groups],
         quantity=item.quantity,
     )
-    names = {m["id"]: m for group in groups for m in group["modifiers"] or ()}
-    chosen = [
+
+
+def _chosen(item: ItemIn, product: Product) -> list[dict[str, Any]]:
+    found = ((choice, product.extra_of(choice.id)) for choice in item.modifiers)
+    return [
         {
-            "id": m.id,
-            "name": names[str(m.id)]["name"],
-            "price_cents": names[str(m.id)]["price_cents"],
-            "quantity": m.quantity,
+            "id": choice.id,
+            "name": extra.name,
+            "price_cents": extra.price_cents,
+            "quantity": choice.quantity,
         }
-        for m in item.modifiers
-        if str(m.id) in names
+        for choice, extra in found
+        if extra is not None
     ]
-    return priced, chosen
 
 
-def _demand(items: Iterable[ItemIn], basis: Basis) -> dict[UUID, int]:
+def _demand(items: Iterable[ItemIn], products: Mapping[UUID, Product]) -> dict[UUID, int]:
     """What the order takes of each tracked item; an item without a level never runs out."""
-    uses = []
+    uses: list[StockUse] = []
     for item in items:
-        sold = item.variant_id if item.variant_id in basis.stock else item.product_id
-        uses.append(StockUse(sold or item.product_id, item.quantity))
-        uses += [StockUse(m.id, m.quantity * item.quantity) for m in item.modifiers]
-    return {key: n for key, n in stock_demand(uses).items() if key in basis.stock}
+        product = products[item.product_id]
+        variant = product.variants[item.variant_id] if item.variant_id else None
+        if variant is not None and variant.is_tracked:
+            uses.append(StockUse(variant.id, item.quantity))
+        elif product.is_tracked:
+            uses.append(StockUse(product.id, item.quantity))
+        for choice in item.modifiers:
+            extra = product.extra_of(choice.id)
+            if extra is not None and extra.is_tracked:
+                uses.append(StockUse(choice.id, choice.quantity * item.quantity))
+    return stock_demand(uses)
 
 
 def _require_stock(demand: dict[UUID, int], basis: Basis) -> None:
+    if basis.stock is None:
+        return
     short = shortages(demand, basis.stock)
     if short:
         raise OutOfStock(lines=shortage_lines(short_items=[s.item_id for s in short], asked=demand,
@@ -233,15 +232,10 @@ def _require_stock(demand: dict[UUID, int], basis: Basis) -> None:
 
 
 def shortage_lines(
-    *, short_items: list[UUID], asked: dict[UUID, int], left: dict[UUID, int], basis: Basis
+    *, short_items: list[UUID], asked: dict[UUID, int], left: Mapping[UUID, int], basis: Basis
 ) -> list[dict[str, Any]]:
     """Name every short item with what was asked and what is left."""
-    names: dict[UUID, str] = {k: v["name"] for k, v in basis.products.items()}
-    for key, variant in basis.variants.items():
-        product = basis.products.get(UUID(variant["product_id"]))
-        names[key] = f"{product['name']} {variant['name']}" if product else variant["name"]
-    for group in (g for found in basis.groups.values() for g in found):
-        names |= {UUID(m["id"]): m["name"] for m in group["modifiers"] or ()}
+    names = item_names(basis.products.values())
     return [
         {
             "item_id": item,
@@ -253,26 +247,33 @@ def shortage_lines(
     ]
 
 
-def _kept(
-    promise: SignedQuote | None, cart: CartIn, store: StoreBasis, postal_code: str | None
-) -> bool:
-    """Whether the quote was made for this very delivery."""
-    district = cart.address.district if cart.address else None
-    return promise is not None and promise.covers(store.id, postal_code or "", district)
+def item_names(products: Iterable[Product]) -> dict[UUID, str]:
+    """What people call each thing that may have stock."""
+    names: dict[UUID, str] = {}
+    for product in products:
+        names[product.id] = product.name
+        names |= {v.id: f"{product.name} {v.name}" for v in product.variants.values()}
+        for group in product.groups:
+            names |= {key: extra.name for key, extra in group.extras.items()}
+    return names
+
+
+def _promised(asked: Asked, store: StoreBasis) -> SignedQuote | None:
+    """The quote, if it was made for this very delivery."""
+    promise, address = asked.promise, asked.cart.address
+    district = address.district if address else None
+    if promise is not None and promise.covers(store.id, asked.postal_code or "", district):
+        return promise
+    return None
 
 
 def _ship(
-    cart: CartIn,
-    basis: Basis,
-    store: StoreBasis,
-    subtotal: int,
-    postal_code: str | None,
-    promise: SignedQuote | None,
+    asked: Asked, basis: Basis, store: StoreBasis, subtotal: int, promise: SignedQuote | None
 ) -> shipping.Quote | None:
     """The freight: as promised by a quote for this delivery, else by the rules as they are."""
-    if cart.fulfilment is not FulfilmentType.DELIVERY:
+    if asked.postal_code is None:
         return None
-    if promise is not None and _kept(promise, cart, store, postal_code):
+    if promise is not None:
         metres = promise.distance_meters
         return shipping.Quote(
             promise.fee_for(subtotal),
@@ -281,11 +282,11 @@ def _ship(
             promise.rule_id,
         )
     found = shipping.quote(
-        [shipping_rule(row) for row in basis.shipping],
+        basis.shipping,
         shipping.Destination(
-            cep=postal_code,
-            district=cart.address.district if cart.address else None,
-            point=shipping.Point(*basis.area) if basis.area else None,
+            cep=asked.postal_code,
+            district=asked.cart.address.district if asked.cart.address else None,
+            point=basis.area,
         ),
         shipping.Point(store.latitude, store.longitude),
         subtotal,
@@ -324,21 +325,21 @@ def _discount(
     codes: tuple[str, ...],
 ) -> tuple[list[Redemption], list[CouponRefusal]]:
     """Apply promotions to the lines; a line's key is its position, so every run agrees."""
-    if not basis.promotions and not codes:
+    if not basis.offers and not codes:
         return [], []
     context = promotions.PromotionContext(
         now=at,
         timezone=store.timezone,
         store_id=store.id,
-        is_first_order=basis.contact is None or not basis.contact["has_ordered"],
+        is_first_order=basis.customer is None or not basis.customer.has_ordered,
         codes=codes,
     )
     result = promotions.apply(
-        [promotion_rule(row) for row in basis.promotions], _promotion_cart(lines, fee), context
+        [offer.rule for offer in basis.offers], _promotion_cart(lines, fee), context
     )
     uses = {
-        UUID(row["id"]): Redemption(UUID(row["id"]), row["name"], row["code"], is_limited(row))
-        for row in basis.promotions
+        offer.rule.id: Redemption(offer.rule.id, offer.rule.name, offer.rule.code, offer.is_limited)
+        for offer in basis.offers
     }
     for part in result.lines:
         uses[part.promotion_id].items_cents += part.cents

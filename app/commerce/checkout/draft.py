@@ -7,26 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.commerce.checkout.basis import StoreBasis
 from app.commerce.checkout.rules import Totals
 from app.commerce.orders.rules import FulfilmentType
-from app.commerce.stores.rules import StoreState
-
-
-@dataclass(frozen=True, slots=True)
-class StoreBasis:
-    """The parts of a store that decide an order."""
-
-    id: UUID
-    name: str
-    slug: str
-    timezone: str
-    state: StoreState
-    min_order_cents: int
-    free_shipping_above_cents: int | None
-    preparation_minutes: int
-    payment_methods: tuple[str, ...]
-    latitude: float
-    longitude: float
+from app.core.ids import new_id
 
 
 @dataclass(slots=True)
@@ -41,10 +25,6 @@ class DraftLine:
     modifiers: list[dict[str, Any]]
     note: str | None
     discount_cents: int = 0
-
-    @property
-    def unit_price_cents(self) -> int:
-        return self.unit_cents
 
     @property
     def total_cents(self) -> int:
@@ -63,6 +43,22 @@ class DraftLine:
             "total_cents": self.total_cents,
         }
 
+    def document(self, position: int) -> dict[str, Any]:
+        """The line as ``write_order`` reads it."""
+        return {
+            "id": new_id(),
+            "position": position,
+            "product_id": self.product_id,
+            "variant_id": self.variant_id,
+            "name": self.name,
+            "variant_name": self.variant_name,
+            "unit_price_cents": self.unit_cents,
+            "quantity": self.quantity,
+            "discount_cents": self.discount_cents,
+            "modifiers": self.modifiers,
+            "note": self.note,
+        }
+
 
 @dataclass(slots=True)
 class Redemption:
@@ -73,6 +69,17 @@ class Redemption:
     """Has a limit that another checkout may reach meanwhile: settled under its row's lock."""
     items_cents: int = 0
     shipping_cents: int = 0
+
+    def document(self) -> dict[str, Any]:
+        """The use as ``write_order`` reads it."""
+        return {
+            "id": new_id(),
+            "promotion_id": self.promotion_id,
+            "name": self.name,
+            "code": self.code,
+            "amount_cents": self.items_cents,
+            "shipping_cents": self.shipping_cents,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,8 @@ class Draft:
     """The freight is the one a quote for this very delivery promised."""
     address: dict[str, Any] | None = None
     customer_name: str = ""
-    customer_phone: str = ""
+    customer_phones: tuple[str, ...] = ()
+    """The number in E.164, then the forms under which the same person may be known."""
     customer_email: str | None = None
     payment_method: str = ""
     change_for_cents: int | None = None
@@ -137,3 +145,61 @@ class Draft:
             "eta_minutes": self.eta_minutes,
             "distance_km": None if self.distance_meters is None else self.distance_meters / 1000,
         }
+
+    def document(
+        self, order_id: UUID, promised_at: datetime, actor: tuple[str, str]
+    ) -> dict[str, Any]:
+        """The order as ``write_order`` reads it; rooms that are empty are absent."""
+        document: dict[str, Any] = {
+            "id": order_id,
+            "contact_id": new_id(),
+            "store_id": self.store.id,
+            "phones": self.customer_phones,
+            "customer_name": self.customer_name,
+            "customer_email": self.customer_email,
+            "fulfilment": self.fulfilment,
+            "scheduled_for": self.scheduled_for,
+            "promised_at": promised_at,
+            "currency": self.currency,
+            "note": self.note,
+            "source": self.source,
+            "payment_method": self.payment_method,
+            "change_for_cents": self.change_for_cents,
+            "actor_kind": actor[0],
+            "actor_name": actor[1],
+            "lines": [line.document(n) for n, line in enumerate(self.lines)],
+        }
+        return document | self._sums() | self._carriage() | self._takings()
+
+    def _sums(self) -> dict[str, Any]:
+        totals = self.totals
+        return {
+            "subtotal_cents": totals.subtotal_cents,
+            "discount_cents": totals.discount_cents,
+            "shipping_cents": totals.shipping_cents,
+            "shipping_discount_cents": totals.shipping_discount_cents,
+            "total_cents": totals.total_cents,
+        }
+
+    def _carriage(self) -> dict[str, Any]:
+        if self.address is None:
+            return {}
+        return {
+            "postal_code": self.address["postal_code"],
+            "address": self.address,
+            "distance_meters": self.distance_meters,
+            "minutes": self.eta_minutes,
+            "rule_id": self.rule_id,
+        }
+
+    def _takings(self) -> dict[str, Any]:
+        """What the order takes away from others: uses of promotions, and stock."""
+        found: dict[str, Any] = {}
+        if self.redemptions:
+            found["uses"] = [use.document() for use in self.redemptions]
+        if self.demand:
+            found["demand"] = [
+                {"movement_id": new_id(), "item_id": item, "quantity": quantity}
+                for item, quantity in self.demand.items()
+            ]
+        return found

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
 from app.commerce.checkout import problems as p
 from app.commerce.checkout.schemas import BreakdownRead, CartIn, CheckoutIn, PlacedRead
-from app.commerce.checkout.service import CheckoutService
-from app.commerce.orders.rules import OrderStatus
+from app.commerce.checkout.service import CheckoutService, take_order
 from app.commerce.shipping.problems import OutOfDeliveryArea
 from app.commerce.stores.problems import StoreNotFound
 from app.core.problems import Busy, problems
 from app.kernel.access import ModuleNotEnabled, public
 from app.kernel.idempotency import (
+    IdempotencyKey,
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
-    IdempotencyRequired,
-    ReplayableRoute,
+    intent_of,
+    replayed,
 )
 from app.kernel.tenancy import TenantRequired
-from app.kernel.work import service
+from app.kernel.work import caller_of, service
 
-router = APIRouter(prefix="/api/v1/checkout", tags=["checkout"], route_class=ReplayableRoute)
+router = APIRouter(prefix="/api/v1/checkout", tags=["checkout"])
 Checkout = Annotated[CheckoutService, service(CheckoutService)]
 
 _REFUSALS = (
@@ -50,7 +50,8 @@ async def preview_order(body: CartIn, checkout: Checkout) -> BreakdownRead:
 @router.post(
     "",
     status_code=201,
-    dependencies=[public("commerce"), IdempotencyRequired],
+    response_model=PlacedRead,
+    dependencies=[public("commerce")],
     responses=problems(
         *_REFUSALS,
         p.CustomerBlocked,
@@ -64,17 +65,10 @@ async def preview_order(body: CartIn, checkout: Checkout) -> BreakdownRead:
         Busy,
     ),
 )
-async def place_order(body: CheckoutIn, checkout: Checkout) -> PlacedRead:
+async def place_order(request: Request, body: CheckoutIn, key: IdempotencyKey = None) -> Response:
     """Place the order. The same Idempotency-Key answers the same order, however often sent."""
-    placed = await checkout.place(body)
-    facts: dict[str, Any] = placed.draft.breakdown() | {
-        "id": placed.id,
-        "number": placed.number,
-        "status": OrderStatus.PENDING,
-        "fulfilment": placed.draft.fulfilment,
-        "scheduled_for": placed.draft.scheduled_for,
-        "promised_at": placed.promised_at,
-        "tracking_token": placed.token,
-        "tracking_path": f"/api/v1/orders/{placed.id}?token={placed.token}",
-    }
-    return PlacedRead.model_validate(facts)
+    intent = await intent_of(request, key)
+    answer, is_old = await take_order(await caller_of(request), body, intent)
+    if is_old:
+        return replayed(answer)
+    return Response(answer.body, answer.status, media_type=answer.media_type)

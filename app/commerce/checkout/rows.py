@@ -9,7 +9,15 @@ from uuid import UUID
 
 import orjson
 
-from app.commerce.checkout.draft import StoreBasis
+from app.commerce.checkout.basis import (
+    Customer,
+    Extra,
+    Group,
+    Offer,
+    Product,
+    StoreBasis,
+    Variant,
+)
 from app.commerce.checkout.rules import Modifier, ModifierGroup
 from app.commerce.promotions import rules as promotions
 from app.commerce.shipping import rules as shipping
@@ -46,19 +54,48 @@ def store_basis(text: str) -> StoreBasis:
     )
 
 
-def modifier_group(row: Row) -> ModifierGroup:
-    """A group with the modifiers that may be chosen now."""
-    return ModifierGroup(
+def products(rows: list[Row]) -> dict[UUID, Product]:
+    """Products by id; those that offer the same group share one object of it."""
+    groups: dict[str, Group] = {}
+    found = (_product(row, groups) for row in rows)
+    return {product.id: product for product in found}
+
+
+def _product(row: Row, groups: dict[str, Group]) -> Product:
+    offered = row["groups"] or ()
+    for group in offered:
+        if group["id"] not in groups:
+            groups[group["id"]] = _group(group)
+    variants = [
+        Variant(UUID(v["id"]), v["name"], v["price_cents"], v["is_tracked"])
+        for v in row["variants"] or ()
+    ]
+    return Product(
+        id=UUID(row["id"]),
+        category_id=UUID(row["category_id"]),
+        name=row["name"],
+        price_cents=row["price_cents"],
+        override_cents=row["override_cents"],
+        for_delivery=row["for_delivery"],
+        for_pickup=row["for_pickup"],
+        is_tracked=row["is_tracked"],
+        variants={v.id: v for v in variants},
+        groups=tuple(groups[group["id"]] for group in offered),
+    )
+
+
+def _group(row: Row) -> Group:
+    modifiers = row["modifiers"] or ()
+    rule = ModifierGroup(
         UUID(row["id"]),
-        tuple(
-            Modifier(UUID(m["id"]), m["price_cents"], m["max_quantity"])
-            for m in row["modifiers"] or ()
-        ),
+        tuple(Modifier(UUID(m["id"]), m["price_cents"], m["max_quantity"]) for m in modifiers),
         min_choices=row["min_choices"],
         max_choices=row["max_choices"],
         is_required=row["min_choices"] > 0,
         free_quantity=row["free_quantity"],
     )
+    extras = {UUID(m["id"]): Extra(m["name"], m["price_cents"], m["is_tracked"]) for m in modifiers}
+    return Group(rule, extras)
 
 
 def shipping_rule(row: Row) -> shipping.ShippingRule:
@@ -76,14 +113,19 @@ def shipping_rule(row: Row) -> shipping.ShippingRule:
     )
 
 
-def is_limited(row: Row) -> bool:
-    """Whether another checkout could use up this promotion meanwhile."""
+def offer(row: Row) -> Offer:
+    """A promotion, and whether another checkout could use it up meanwhile."""
     limits = ("usage_limit", "per_customer_limit", "budget_cents")
-    return row["kind"] == "first_order" or any(row[name] is not None for name in limits)
+    is_limited = row["kind"] == "first_order" or any(row[name] is not None for name in limits)
+    return Offer(_promotion(row), is_limited)
 
 
-def promotion_rule(row: Row) -> promotions.Promotion:
-    """A promotion's row as JSON, read into the rule."""
+def customer(row: Row | None) -> Customer | None:
+    """Whom the phone belongs to."""
+    return Customer(row["phone"], row["is_blocked"], row["has_ordered"]) if row else None
+
+
+def _promotion(row: Row) -> promotions.Promotion:
     return promotions.Promotion(
         id=UUID(row["id"]),
         name=row["name"],

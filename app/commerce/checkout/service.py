@@ -1,41 +1,49 @@
-"""Preview and place an order: the nine steps, one transaction, no network inside."""
+"""Preview and place an order: the nine steps, one transaction, no network inside.
+
+``take_order`` has two ways to the same order. At once: priced by what the process remembers,
+written by one statement that refuses to write when the prices moved on. The long way: read,
+lock, price and write step by step in a Work; it alone knows how to refuse, so whatever is not an
+ordinary order of remembered things goes that way, and comes out as if there were no other.
+"""
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
+import orjson
+
+from app.commerce.checkout.asked import Asked
 from app.commerce.checkout.basis import Basis
-from app.commerce.checkout.builder import build, shortage_lines
+from app.commerce.checkout.builder import build, item_names, shortage_lines
 from app.commerce.checkout.draft import Draft
+from app.commerce.checkout.prices import PREFETCH, price_books
 from app.commerce.checkout.problems import (
-    AddressRequired,
     ChangeTooSmall,
     CouponNotApplicable,
     CustomerBlocked,
-    InvalidCustomerPhone,
-    InvalidPostalCode,
     OutOfStock,
     PaymentMethodNotAccepted,
     PriceChanged,
     ShippingChanged,
 )
-from app.commerce.checkout.repository import CheckoutRepository
+from app.commerce.checkout.repository import CheckoutRepository, place_at_once
 from app.commerce.checkout.rows import Row
-from app.commerce.checkout.schemas import AddressIn, CartIn, CheckoutIn
-from app.commerce.orders.rules import FulfilmentType
+from app.commerce.checkout.schemas import CartIn, CheckoutIn
+from app.commerce.orders.rules import OrderStatus
 from app.commerce.orders.tracking import tracking_token
-from app.commerce.promotions.rules import normalise_code
 from app.commerce.shipping.problems import QuoteExpired, QuoteInvalid
-from app.commerce.shipping.service import ShippingService, SignedQuote
+from app.commerce.shipping.service import SignedQuote, open_quote
 from app.contracts.commerce import CatalogChanged, OrderPlaced, StockLow
 from app.core.clock import now
 from app.core.ids import new_id
-from app.core.phone import InvalidPhone, normalise_phone, phone_match_keys
-from app.core.postal import InvalidCep, normalise_cep
-from app.kernel.work import Work
+from app.core.problems import Problem
+from app.kernel.idempotency import Intent
+from app.kernel.work import Answer, Caller, Runtime, Telling, Work
+
+_CREATED = 201
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,84 @@ class PlacedOrder:
     promised_at: datetime
     token: str
 
+    def body(self) -> bytes:
+        """The order as its customer is answered; a JSON text of ``PlacedRead``."""
+        draft = self.draft
+        facts = draft.breakdown() | {
+            "id": self.id,
+            "number": self.number,
+            "status": OrderStatus.PENDING,
+            "fulfilment": draft.fulfilment,
+            "scheduled_for": draft.scheduled_for,
+            "promised_at": self.promised_at,
+            "tracking_token": self.token,
+            "tracking_path": f"/api/v1/orders/{self.id}?token={self.token}",
+        }
+        return orjson.dumps(facts, option=orjson.OPT_UTC_Z)
+
+    def event(self) -> OrderPlaced:
+        return OrderPlaced(
+            order_id=self.id,
+            number=self.number,
+            store_id=self.draft.store.id,
+            fulfilment=self.draft.fulfilment.value,
+            total_cents=self.draft.totals.total_cents,
+        )
+
+
+async def take_order(caller: Caller, order: CheckoutIn, intent: Intent) -> tuple[Answer, bool]:
+    """Place the order once for this intent; the answer, and whether it is one given before.
+
+    Raises what ``CheckoutService.place`` raises, and IdempotencyKeyReused.
+    """
+    answer = await _at_once(caller, order, intent)
+    if answer is not None:
+        return answer, False
+    async with caller() as work:
+        given = await intent.answered(work)
+        if given is not None:
+            return given, True
+        placed = await CheckoutService(work).place(order)
+        answer = intent.answer(_CREATED, placed.body())
+        work.keep_answer(answer)
+    return answer, False
+
+
+async def _at_once(caller: Caller, order: CheckoutIn, intent: Intent) -> Answer | None:
+    """The order by what is remembered; None, and nothing written, when that will not do."""
+    runtime, tenant = caller.runtime, caller.tenant
+    books = price_books(runtime)
+    book = books.book(tenant.id, order.store)
+    if book is None:
+        return None
+    try:
+        asked = Asked.of(order, order.customer.phone, _promise(runtime, order))
+        basis = book.basis(asked.products, asked.codes, asked.area)
+        if basis is None or _hangs_on_others(basis):
+            return None
+        draft = _agreed(asked, order, basis, tenant.currency)
+    except Problem:
+        return None  # perhaps of something old: the long way says what is wrong by now
+    token = secrets.randbits(62) | 1 << 62  # nobody can have guessed it into the order's texts
+    placed = _placed(runtime, draft, new_id(), token)
+    body = placed.body()
+    telling = caller.telling()
+    telling.publish(placed.event())
+    actor = (caller.actor.kind, caller.actor.name)
+    number = await place_at_once(
+        runtime.database,
+        telling,
+        basis.version,
+        draft.document(placed.id, placed.promised_at, actor),
+        str(token),
+        intent.answer(_CREATED, body),
+    )
+    if number is None:
+        return None
+    telling.after_commit()
+    books.at_once += 1
+    return intent.answer(_CREATED, body.replace(str(token).encode(), str(number).encode()))
+
 
 class CheckoutService:
     def __init__(self, work: Work) -> None:
@@ -54,9 +140,8 @@ class CheckoutService:
 
     async def preview(self, cart: CartIn) -> Draft:
         """The same computation as a checkout; nothing is written."""
-        phones = phone_match_keys(_phone(cart.customer_phone)) if cart.customer_phone else ()
-        draft, _ = await self._draft(cart, phones)
-        return draft
+        asked = Asked.of(cart, cart.customer_phone)
+        return _drafted(asked, await self._basis(asked), self.work.tenant.currency)
 
     async def place(self, order: CheckoutIn) -> PlacedOrder:
         """Place the order, or refuse it with the reason and leave no trace.
@@ -65,109 +150,48 @@ class CheckoutService:
         CustomerBlocked, PaymentMethodNotAccepted, ChangeTooSmall, CouponNotApplicable,
         ShippingChanged, PriceChanged, OutOfStock.
         """
-        phone = _phone(order.customer.phone)
-        phones = phone_match_keys(phone)
-        promise = self._promise(order)
-        draft, basis = await self._draft(order, phones, promise)
+        currency = self.work.tenant.currency
+        asked = Asked.of(order, order.customer.phone, _promise(self.work.runtime, order))
+        basis = await self._basis(asked)
+        draft = _drafted(asked, basis, currency)
         if draft.redemptions:
             # Promotions before counter and stock, as every writer does: no deadlock.
             await self.checkout.lock_promotions([use.promotion_id for use in draft.redemptions])
         if any(use.is_limited for use in draft.redemptions):
             # Read again behind the locks, the limits cannot be overrun.
-            draft, basis = await self._draft(order, phones, promise)
-        self._complete(draft, order, basis, phone)
-        self._require_agreed(draft, order)
-        return await self._write(draft, basis)
+            basis = await self._basis(asked)
+        return await self._write(_agreed(asked, order, basis, currency), basis)
 
-    async def _draft(
-        self, cart: CartIn, phones: tuple[str, ...], promise: SignedQuote | None = None
-    ) -> tuple[Draft, Basis]:
-        postal_code = _postal_code(cart)
-        codes = tuple(dict.fromkeys(normalise_code(code) for code in cart.coupons))
+    async def _basis(self, asked: Asked) -> Basis:
+        """Read what the cart hangs on, and remember it for the checkouts to come."""
+        books, tenant, store = price_books(self.work.runtime), self.work.tenant, asked.cart.store
+        known = books.book(tenant.id, store)
         basis = await self.checkout.basis(
-            cart.store,
-            [item.product_id for item in cart.items],
-            [item.variant_id for item in cart.items if item.variant_id],
-            [m.id for item in cart.items for m in item.modifiers],
-            list(codes),
-            postal_code,
-            phones,
+            store,
+            asked.products,
+            asked.items,
+            asked.codes,
+            asked.area,
+            asked.phones,
+            0 if known is not None else PREFETCH,
         )
-        draft = build(
-            cart,
-            basis,
-            at=now(),
-            currency=self.work.tenant.currency,
-            postal_code=postal_code,
-            codes=codes,
-            promise=promise,
-        )
-        if draft.fulfilment is FulfilmentType.DELIVERY and cart.address is not None:
-            draft.address = _address(cart.address, postal_code or "")
-        return draft, basis
-
-    def _complete(self, draft: Draft, order: CheckoutIn, basis: Basis, phone: str) -> None:
-        """Add who orders and how they pay; refuse what the store does not take."""
-        if basis.contact is not None and basis.contact["is_blocked"]:
-            raise CustomerBlocked()
-        method = order.payment.method
-        if method not in draft.store.payment_methods:
-            raise PaymentMethodNotAccepted(accepted=list(draft.store.payment_methods))
-        change = order.payment.change_for_cents if method == "cash" else None
-        if change is not None and change < draft.totals.total_cents:
-            raise ChangeTooSmall(total_cents=draft.totals.total_cents)
-        # A contact found by its twin number (with or without the ninth digit) keeps its own.
-        draft.customer_phone = basis.contact["phone"] if basis.contact else phone
-        draft.customer_name = order.customer.name
-        draft.customer_email = order.customer.email
-        draft.payment_method, draft.change_for_cents = method, change
-        draft.note = order.note
-
-    def _require_agreed(self, draft: Draft, order: CheckoutIn) -> None:
-        """What the customer saw must be what is charged."""
-        if draft.refusals:
-            raise CouponNotApplicable(
-                coupons=[
-                    {"code": r.code, "reason": r.reason, "missing_cents": r.missing_cents}
-                    for r in draft.refusals
-                ]
-            )
-        if order.quote is not None and not draft.is_promised:
-            raise ShippingChanged(breakdown=draft.breakdown())
-        expected = order.expected_total_cents
-        if expected is not None and expected != draft.totals.total_cents:
-            raise PriceChanged(expected_total_cents=expected, breakdown=draft.breakdown())
-
-    def _promise(self, order: CheckoutIn) -> SignedQuote | None:
-        """The freight a quote promised; a tampered or expired one promises nothing."""
-        if order.quote is None:
-            return None
-        try:
-            return ShippingService(self.work).open_quote(order.quote)
-        except (QuoteInvalid, QuoteExpired):
-            return None
+        books.learn(tenant.id, store, basis, asked.codes, asked.area)
+        return basis
 
     async def _write(self, draft: Draft, basis: Basis) -> PlacedOrder:
-        order_id, actor = new_id(), self.work.actor
-        promised_at = draft.scheduled_for or now() + timedelta(minutes=draft.eta_minutes)
-        placed = await self.checkout.write(
-            order_id, draft, promised_at=promised_at, actor=(actor.kind, actor.name)
-        )
-        if placed.taken != len(draft.demand):
+        work, order_id = self.work, new_id()
+        actor = (work.actor.kind, work.actor.name)
+        promised_at = _promised_at(draft)
+        written = await self.checkout.write(draft.document(order_id, promised_at, actor))
+        if written.is_blocked:
+            raise CustomerBlocked()
+        if written.taken != len(draft.demand):
             raise await self._beaten(draft, basis)
-        for level in placed.scarce:
-            self._tell_scarce(level, draft, basis)
-        self.work.publish(
-            OrderPlaced(
-                order_id=order_id,
-                number=placed.number,
-                store_id=draft.store.id,
-                fulfilment=draft.fulfilment.value,
-                total_cents=draft.totals.total_cents,
-            )
-        )
-        token = tracking_token(self.work.runtime.tracking, order_id)
-        return PlacedOrder(order_id, placed.number, draft, promised_at, token)
+        for level in written.scarce:
+            _tell_scarce(work, level, draft, basis)
+        placed = _placed(work.runtime, draft, order_id, written.number)
+        work.publish(placed.event())
+        return placed
 
     async def _beaten(self, draft: Draft, basis: Basis) -> OutOfStock:
         """Somebody took the stock between our look and our hand: say what is left now."""
@@ -177,53 +201,97 @@ class CheckoutService:
             lines=shortage_lines(short_items=short, asked=draft.demand, left=left, basis=basis)
         )
 
-    def _tell_scarce(self, level: Row, draft: Draft, basis: Basis) -> None:
-        """Sold out closes the item in the catalogue; the alert level tells the staff."""
-        item = UUID(level["item_id"])
-        name = (basis.products.get(item) or basis.variants.get(item) or {}).get("name", "")
-        if level["on_hand"] == 0:
-            self.work.publish(
-                CatalogChanged(kind="stock", change="sold_out", item_id=item, item_name=name)
-            )
-            self.work.ring("catalog")
-        low_at = level["low_at"]
-        if low_at is not None and level["on_hand"] <= low_at < level["on_hand"] + level["quantity"]:
-            self.work.publish(
-                StockLow(
-                    stock_level_id=UUID(level["id"]),
-                    store_id=draft.store.id,
-                    item_kind=level["item_kind"],
-                    item_id=item,
-                    item_name=name,
-                    on_hand=level["on_hand"],
-                    low_at=low_at,
-                )
-            )
+
+def _drafted(asked: Asked, basis: Basis, currency: str) -> Draft:
+    draft = build(asked, basis, at=now(), currency=currency)
+    draft.address = asked.address
+    return draft
 
 
-def _phone(text: str) -> str:
-    try:
-        return normalise_phone(text)
-    except InvalidPhone as error:
-        raise InvalidCustomerPhone(
-            errors=[{"pointer": "/body/customer/phone", "detail": str(error)}]
-        ) from error
+def _agreed(asked: Asked, order: CheckoutIn, basis: Basis, currency: str) -> Draft:
+    """The draft with who orders and how they pay, if all is as the customer saw it."""
+    draft = _drafted(asked, basis, currency)
+    if basis.customer is not None and basis.customer.is_blocked:
+        raise CustomerBlocked()
+    _pay(draft, order)
+    draft.customer_name, draft.customer_email = order.customer.name, order.customer.email
+    draft.customer_phones, draft.note = asked.phones, order.note
+    _require_agreed(draft, order)
+    return draft
 
 
-def _postal_code(cart: CartIn) -> str | None:
-    if cart.fulfilment is not FulfilmentType.DELIVERY:
-        return None
-    if cart.address is None:
-        raise AddressRequired(
-            errors=[{"pointer": "/body/address", "detail": "required for delivery"}]
+def _pay(draft: Draft, order: CheckoutIn) -> None:
+    """Refuse what the store does not take."""
+    method = order.payment.method
+    if method not in draft.store.payment_methods:
+        raise PaymentMethodNotAccepted(accepted=list(draft.store.payment_methods))
+    change = order.payment.change_for_cents if method == "cash" else None
+    if change is not None and change < draft.totals.total_cents:
+        raise ChangeTooSmall(total_cents=draft.totals.total_cents)
+    draft.payment_method, draft.change_for_cents = method, change
+
+
+def _require_agreed(draft: Draft, order: CheckoutIn) -> None:
+    """What the customer saw must be what is charged."""
+    if draft.refusals:
+        raise CouponNotApplicable(
+            coupons=[
+                {"code": r.code, "reason": r.reason, "missing_cents": r.missing_cents}
+                for r in draft.refusals
+            ]
         )
+    if order.quote is not None and not draft.is_promised:
+        raise ShippingChanged(breakdown=draft.breakdown())
+    expected = order.expected_total_cents
+    if expected is not None and expected != draft.totals.total_cents:
+        raise PriceChanged(expected_total_cents=expected, breakdown=draft.breakdown())
+
+
+def _hangs_on_others(basis: Basis) -> bool:
+    """Whether what others used up, or who orders, may decide which promotions apply."""
+    at = now()
+    return any(
+        offer.is_limited and (offer.rule.ends_at is None or offer.rule.ends_at > at)
+        for offer in basis.offers
+    )
+
+
+def _promise(runtime: Runtime, order: CheckoutIn) -> SignedQuote | None:
+    """The freight a quote promised; a tampered or expired one promises nothing."""
+    if order.quote is None:
+        return None
     try:
-        return normalise_cep(cart.address.postal_code)
-    except InvalidCep as error:
-        raise InvalidPostalCode(
-            errors=[{"pointer": "/body/address/postal_code", "detail": str(error)}]
-        ) from error
+        return open_quote(runtime.quotes, order.quote)
+    except (QuoteInvalid, QuoteExpired):
+        return None
 
 
-def _address(address: AddressIn, postal_code: str) -> dict[str, Any]:
-    return address.model_dump() | {"postal_code": postal_code}
+def _promised_at(draft: Draft) -> datetime:
+    return draft.scheduled_for or now() + timedelta(minutes=draft.eta_minutes)
+
+
+def _placed(runtime: Runtime, draft: Draft, order_id: UUID, number: int) -> PlacedOrder:
+    token = tracking_token(runtime.tracking, order_id)
+    return PlacedOrder(order_id, number, draft, _promised_at(draft), token)
+
+
+def _tell_scarce(work: Telling, level: Row, draft: Draft, basis: Basis) -> None:
+    """Sold out closes the item in the catalogue; the alert level tells the staff."""
+    item = UUID(level["item_id"])
+    name = item_names(basis.products.values()).get(item, "")
+    if level["on_hand"] == 0:
+        work.publish(CatalogChanged(kind="stock", change="sold_out", item_id=item, item_name=name))
+        work.ring("catalog")
+    low_at = level["low_at"]
+    if low_at is not None and level["on_hand"] <= low_at < level["on_hand"] + level["quantity"]:
+        work.publish(
+            StockLow(
+                stock_level_id=UUID(level["id"]),
+                store_id=draft.store.id,
+                item_kind=level["item_kind"],
+                item_id=item,
+                item_name=name,
+                on_hand=level["on_hand"],
+                low_at=low_at,
+            )
+        )

@@ -37,7 +37,7 @@ from app.commerce.stores.models import Store
 from app.commerce.stores.rules import Channel
 from app.commerce.stores.service import StoreService
 from app.core.clock import now
-from app.core.crypto import SignatureInvalid
+from app.core.crypto import SignatureInvalid, Signer
 from app.core.model import Json
 from app.core.problems import Invalid, TooMany
 from app.core.ratelimit import Limit
@@ -74,6 +74,30 @@ class SignedQuote:
         free_above = self.free_above_cents
         is_free = free_above is not None and subtotal_cents >= free_above
         return 0 if is_free else self.rule_fee_cents
+
+
+def open_quote(quotes: Signer, token: str) -> SignedQuote:
+    """The promise inside a quote. Raises QuoteInvalid, QuoteExpired."""
+    try:
+        value = quotes.open(token)
+        found = SignedQuote(
+            store_id=UUID(value["store_id"]),
+            postal_code=value["postal_code"],
+            district=value["district"],
+            subtotal_cents=value["subtotal_cents"],
+            fee_cents=value["fee_cents"],
+            rule_fee_cents=value["rule_fee_cents"],
+            free_above_cents=value["free_above_cents"],
+            minutes=value["minutes"],
+            distance_meters=value["distance_meters"],
+            rule_id=UUID(value["rule_id"]),
+            expires_at=datetime.fromtimestamp(value["exp"], UTC),
+        )
+    except (SignatureInvalid, KeyError, ValueError, TypeError) as error:
+        raise QuoteInvalid() from error
+    if found.expires_at <= now():
+        raise QuoteExpired(expired_at=found.expires_at)
+    return found
 
 
 def compute(
@@ -126,29 +150,6 @@ class ShippingService:
             quote=self._signed(store, body, found, rule_fee, expires_at),
             expires_at=expires_at,
         )
-
-    def open_quote(self, token: str) -> SignedQuote:
-        """The promise inside a quote. Raises QuoteInvalid, QuoteExpired."""
-        try:
-            value = self.work.runtime.quotes.open(token)
-            found = SignedQuote(
-                store_id=UUID(value["store_id"]),
-                postal_code=value["postal_code"],
-                district=value["district"],
-                subtotal_cents=value["subtotal_cents"],
-                fee_cents=value["fee_cents"],
-                rule_fee_cents=value["rule_fee_cents"],
-                free_above_cents=value["free_above_cents"],
-                minutes=value["minutes"],
-                distance_meters=value["distance_meters"],
-                rule_id=UUID(value["rule_id"]),
-                expires_at=datetime.fromtimestamp(value["exp"], UTC),
-            )
-        except (SignatureInvalid, KeyError, ValueError, TypeError) as error:
-            raise QuoteInvalid() from error
-        if found.expires_at <= now():
-            raise QuoteExpired(expired_at=found.expires_at)
-        return found
 
     async def simulate(self, body: SimulationRequest) -> SimulationRead:
         """Price an address and show how every rule answered. Raises StoreNotFound."""

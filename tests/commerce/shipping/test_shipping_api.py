@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app.commerce.shipping.problems import QuoteExpired, QuoteInvalid
-from app.commerce.shipping.service import ShippingService
+from app.commerce.shipping.service import open_quote
 from app.core.clock import now
 from app.kernel.work import Runtime
 from tests.factories.shipping import (
@@ -41,7 +41,7 @@ async def test_quote_by_distance_and_free_above(
     assert timedelta(minutes=29) < life <= timedelta(minutes=30)
 
     async with world.work() as work:
-        promise = ShippingService(work).open_quote(found["quote"])
+        promise = open_quote(work.runtime.quotes, found["quote"])
     assert promise.fee_cents == promise.rule_fee_cents == 600
     assert promise.minutes == 45
     assert promise.distance_meters == round(found["distance_km"] * 1000)
@@ -57,7 +57,7 @@ async def test_quote_by_distance_and_free_above(
     free = (await shopper.post(QUOTE, json=ask(store, subtotal_cents=10000))).json()
     assert free["fee_cents"] == 0
     async with world.work() as work:
-        assert ShippingService(work).open_quote(free["quote"]).fee_for(5000) == 600
+        assert open_quote(work.runtime.quotes, free["quote"]).fee_for(5000) == 600
 
 
 @pytest.mark.parametrize(
@@ -188,16 +188,15 @@ async def test_tampered_and_expired_quotes_do_not_open(
         runtime.quotes.sign({"order": "not a quote"}),
     ]
     async with world.work() as work:
-        shipping = ShippingService(work)
-        assert shipping.open_quote(token).fee_cents == 600
+        assert open_quote(work.runtime.quotes, token).fee_cents == 600
         for wrong in forged:
             with pytest.raises(QuoteInvalid):
-                shipping.open_quote(wrong)
+                open_quote(work.runtime.quotes, wrong)
         expiry = datetime.fromtimestamp(value["exp"], UTC)
         monkeypatch.setattr(
             "app.commerce.shipping.service.now", lambda: expiry - timedelta(seconds=1)
         )
-        assert shipping.open_quote(token).fee_cents == 600
+        assert open_quote(work.runtime.quotes, token).fee_cents == 600
         monkeypatch.setattr("app.commerce.shipping.service.now", lambda: expiry)
         with pytest.raises(QuoteExpired):
-            shipping.open_quote(token)
+            open_quote(work.runtime.quotes, token)

@@ -1,0 +1,225 @@
+-- What an order and what is told of it are, written by Postgres itself: one trip for a checkout.
+-- Callers: app/kernel/work.py (finish_work), app/commerce/checkout/repository.py (the others).
+-- All run with the caller's rights: row level security binds them as it binds any statement.
+
+-- The version of all that prices and permits a cart of this tenant; checkouts compare it with the
+-- one their remembered facts were read at. No row: nothing has changed since the tenant was made.
+CREATE FUNCTION bump_price_version() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  changed uuid := coalesce(NEW.tenant_id, OLD.tenant_id);
+BEGIN
+  -- Deferred to the commit, the row's lock is the last one taken and held for the commit alone.
+  -- Once per transaction and tenant is enough: the change and the bump commit together.
+  IF current_setting('app.priced', true) IS DISTINCT FROM changed::text THEN
+    UPDATE price_versions SET version = version + 1 WHERE tenant_id = changed;
+    IF NOT FOUND THEN
+      BEGIN
+        INSERT INTO price_versions AS v (tenant_id, id) VALUES (changed, changed)
+        ON CONFLICT (tenant_id) DO UPDATE SET version = v.version + 1;
+      EXCEPTION WHEN foreign_key_violation THEN NULL; -- the tenant itself is being deleted
+      END;
+    END IF;
+    PERFORM set_config('app.priced', changed::text, true);
+  END IF;
+  RETURN NULL;
+END $$;
+
+-- Coordinates of postal areas are everybody's.
+CREATE FUNCTION bump_every_price_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO price_versions AS v (tenant_id, id) SELECT t.id, t.id FROM tenants t
+  ON CONFLICT (tenant_id) DO UPDATE SET version = v.version + 1;
+  RETURN NULL;
+END $$;
+
+-- Everything a Work tells, right before its commit: audit lines, jobs, the stored answer, and the
+-- rows of the live stream. The advisory lock makes their seq follow commit order within the
+-- tenant; being the last to be taken, it is held for the commit alone. Jobs are inserted as
+-- PgQueuer 1.6 does it, less the log row that says "queued" and its ten index entries.
+CREATE FUNCTION finish_work(told jsonb, answer_key text DEFAULT NULL,
+  answer_fingerprint bytea DEFAULT NULL, answer_status bigint DEFAULT NULL,
+  answer_media_type text DEFAULT NULL, answer_body bytea DEFAULT NULL)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO audit_entries (id, action, resource, resource_id, facts, actor_kind, actor_id,
+    actor_name, request_id, ip, user_agent)
+  SELECT a.id, a.action, a.resource, a.resource_id, a.facts, told->>'actor_kind',
+    (told->>'actor_id')::uuid, told->>'actor_name', told->>'request_id', told->>'ip',
+    told->>'user_agent'
+  FROM jsonb_to_recordset(told->'audit')
+    AS a(id uuid, action text, resource text, resource_id uuid, facts jsonb);
+
+  IF told ? 'jobs' THEN
+    INSERT INTO pgqueuer (entrypoint, payload, priority, execute_after, dedupe_key, status)
+    SELECT j.entrypoint, convert_to(j.payload, 'UTF8'), j.priority,
+      now() + make_interval(secs => j.delay), j.dedupe_key, 'queued'
+    FROM jsonb_to_recordset(told->'jobs')
+      AS j(entrypoint text, payload text, priority int, delay float, dedupe_key text)
+    ON CONFLICT (dedupe_key)
+      WHERE status = ANY (ARRAY['queued'::pgqueuer_status, 'picked'::pgqueuer_status])
+        AND dedupe_key IS NOT NULL
+      DO NOTHING;
+  END IF;
+
+  IF answer_key IS NOT NULL THEN
+    INSERT INTO idempotency_records (id, key, fingerprint, status, media_type, body)
+    VALUES ((told->>'answer_id')::uuid, answer_key, answer_fingerprint, answer_status,
+      answer_media_type, answer_body);
+  END IF;
+
+  IF told ? 'stream' THEN
+    PERFORM pg_advisory_xact_lock(hashtextextended(app_tenant_id()::text, 20));
+    INSERT INTO stream_events (id, topic, type, data)
+    SELECT s.id, s.topic, s.type, s.data
+    FROM jsonb_to_recordset(told->'stream') AS s(id uuid, topic text, type text, data jsonb);
+  END IF;
+END $$;
+
+-- One whole order. The lock order is that of every writer: promotions by id, the tenant's counter,
+-- the contact, stock by item. The caller compares ``taken`` with what it asked for and rolls back.
+CREATE FUNCTION write_order(o jsonb, OUT number bigint, OUT is_blocked boolean, OUT taken bigint,
+  OUT scarce jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE
+  order_id uuid := (o->>'id')::uuid;
+  store uuid := (o->>'store_id')::uuid;
+  phones text[] := ARRAY(SELECT jsonb_array_elements_text(o->'phones'));
+  contact uuid;
+  known_phone text;
+  item record;
+  level record;
+BEGIN
+  IF o ? 'uses' THEN
+    PERFORM FROM promotions p
+    WHERE p.id IN (SELECT (u->>'promotion_id')::uuid FROM jsonb_array_elements(o->'uses') u)
+    ORDER BY p.id FOR NO KEY UPDATE;
+    UPDATE promotions p SET used_count = used_count + 1,
+      spent_cents = spent_cents + u.amount_cents + u.shipping_cents
+    FROM jsonb_to_recordset(o->'uses')
+      AS u(promotion_id uuid, amount_cents bigint, shipping_cents bigint)
+    WHERE p.id = u.promotion_id;
+  END IF;
+
+  UPDATE order_counters c SET last_number = c.last_number + 1
+  WHERE c.tenant_id = app_tenant_id() RETURNING c.last_number INTO number;
+  IF NOT FOUND THEN
+    INSERT INTO order_counters AS c (id, last_number) VALUES (order_id, 1)
+    ON CONFLICT (tenant_id) DO UPDATE SET last_number = c.last_number + 1
+    RETURNING c.last_number INTO number;
+  END IF;
+
+  -- A number known with or without its ninth digit is the same person's.
+  SELECT c.id, c.phone, c.is_blocked INTO contact, known_phone, is_blocked
+  FROM contacts c WHERE c.phone = ANY (phones) ORDER BY array_position(phones, c.phone) LIMIT 1;
+  IF is_blocked THEN
+    RETURN;
+  ELSIF contact IS NULL THEN
+    INSERT INTO contacts AS c (id, name, phone, email, source, last_order_at)
+    VALUES ((o->>'contact_id')::uuid, o->>'customer_name', phones[1], o->>'customer_email',
+      o->>'source', now())
+    ON CONFLICT (tenant_id, phone) DO UPDATE SET last_order_at = now()
+    RETURNING c.id, c.phone, c.is_blocked INTO contact, known_phone, is_blocked;
+  ELSE
+    -- Whoever knows a number may order with it, but not rename the person it belongs to.
+    UPDATE contacts c SET last_order_at = now(), email = coalesce(c.email, o->>'customer_email')
+    WHERE c.id = contact;
+  END IF;
+
+  INSERT INTO orders (id, number, store_id, contact_id, customer_name, customer_phone, fulfilment,
+    scheduled_for, promised_at, subtotal_cents, discount_cents, shipping_cents,
+    shipping_discount_cents, total_cents, currency, note, source)
+  VALUES (order_id, number, store, contact, o->>'customer_name', known_phone, o->>'fulfilment',
+    (o->>'scheduled_for')::timestamptz, (o->>'promised_at')::timestamptz,
+    (o->>'subtotal_cents')::bigint, (o->>'discount_cents')::bigint,
+    (o->>'shipping_cents')::bigint, (o->>'shipping_discount_cents')::bigint,
+    (o->>'total_cents')::bigint, o->>'currency', o->>'note', o->>'source');
+
+  INSERT INTO order_items (id, order_id, position, product_id, variant_id, name, variant_name,
+    unit_price_cents, quantity, discount_cents, total_cents, modifiers, note)
+  SELECT l.id, order_id, l.position, l.product_id, l.variant_id, l.name, l.variant_name,
+    l.unit_price_cents, l.quantity, l.discount_cents,
+    l.unit_price_cents * l.quantity - l.discount_cents, l.modifiers, l.note
+  FROM jsonb_to_recordset(o->'lines') AS l(id uuid, position bigint, product_id uuid,
+    variant_id uuid, name text, variant_name text, unit_price_cents bigint, quantity bigint,
+    discount_cents bigint, modifiers jsonb, note text);
+
+  INSERT INTO payments (id, order_id, method, amount_cents, change_for_cents)
+  VALUES (order_id, order_id, o->>'payment_method', (o->>'total_cents')::bigint,
+    (o->>'change_for_cents')::bigint);
+
+  IF o ? 'address' THEN
+    INSERT INTO deliveries (id, order_id, postal_code, address, distance_meters, fee_cents,
+      minutes, rule_id)
+    VALUES (order_id, order_id, o->>'postal_code', o->'address',
+      (o->>'distance_meters')::bigint, (o->>'shipping_cents')::bigint,
+      (o->>'minutes')::bigint, (o->>'rule_id')::uuid);
+    IF NOT EXISTS (SELECT FROM customer_addresses a
+        WHERE a.contact_id = contact AND a.address = o->'address') THEN
+      INSERT INTO customer_addresses (id, contact_id, postal_code, address)
+      VALUES (order_id, contact, o->>'postal_code', o->'address');
+    END IF;
+  END IF;
+
+  INSERT INTO order_status_changes (id, order_id, after, actor_kind, actor_name)
+  VALUES (order_id, order_id, 'pending', o->>'actor_kind', o->>'actor_name');
+
+  IF o ? 'uses' THEN
+    INSERT INTO promotion_redemptions (id, promotion_id, order_id, contact_id, name, code,
+      amount_cents, shipping_cents)
+    SELECT u.id, u.promotion_id, order_id, contact, u.name, u.code, u.amount_cents,
+      u.shipping_cents
+    FROM jsonb_to_recordset(o->'uses') AS u(id uuid, promotion_id uuid, name text, code text,
+      amount_cents bigint, shipping_cents bigint);
+  END IF;
+
+  taken := 0;
+  IF o ? 'demand' THEN
+    -- One by one in the order of their ids: the order in which every writer locks stock.
+    FOR item IN SELECT d.* FROM jsonb_to_recordset(o->'demand')
+        AS d(movement_id uuid, item_id uuid, quantity bigint) ORDER BY d.item_id LOOP
+      UPDATE stock_levels l SET on_hand = l.on_hand - item.quantity
+      WHERE l.store_id = store AND l.item_id = item.item_id AND l.on_hand >= item.quantity
+      RETURNING l.id, l.item_id, l.item_kind, l.on_hand, l.low_at, item.quantity INTO level;
+      EXIT WHEN NOT FOUND;
+      taken := taken + 1;
+      IF level.on_hand = 0
+          OR (level.on_hand <= level.low_at AND level.on_hand + item.quantity > level.low_at) THEN
+        scarce := coalesce(scarce, '[]'::jsonb) || to_jsonb(level);
+      END IF;
+      INSERT INTO stock_movements (id, store_id, item_kind, item_id, kind, quantity, order_id,
+        actor_name)
+      VALUES (item.movement_id, store, level.item_kind, level.item_id, 'sale', -item.quantity,
+        order_id, o->>'actor_name');
+    END LOOP;
+  END IF;
+END $$;
+
+-- A whole checkout in one statement, which is its own transaction: scope, key, version, order and
+-- everything told. Any outcome but 'placed' has written nothing; the caller then goes the long
+-- way, which knows how to refuse. ``told_text`` and ``answer_body`` hold ``token`` where the
+-- number belongs, which only this statement knows.
+CREATE FUNCTION place_order(tenant uuid, known_version bigint, o jsonb, token text, told_text text,
+  answer_key text, answer_fingerprint bytea, answer_status bigint, answer_media_type text,
+  answer_text text, OUT outcome text, OUT number bigint)
+LANGUAGE plpgsql AS $$
+DECLARE
+  written record;
+BEGIN
+  PERFORM set_config('app.tenant_id', tenant::text, true);
+  IF EXISTS (SELECT FROM claim_idempotency(answer_key)) THEN
+    outcome := 'answered';
+  ELSIF coalesce((SELECT v.version FROM price_versions v), 0) <> known_version THEN
+    outcome := 'stale';
+  ELSE
+    written := write_order(o);
+    IF written.is_blocked OR written.scarce IS NOT NULL
+        OR written.taken <> coalesce(jsonb_array_length(o->'demand'), 0) THEN
+      RAISE EXCEPTION 'this order is not an ordinary one' USING ERRCODE = 'LG001';
+    END IF;
+    PERFORM finish_work(replace(told_text, token, written.number::text)::jsonb, answer_key,
+      answer_fingerprint, answer_status, answer_media_type,
+      convert_to(replace(answer_text, token, written.number::text), 'UTF8'));
+    outcome := 'placed';
+    number := written.number;
+  END IF;
+END $$;
