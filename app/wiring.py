@@ -29,11 +29,14 @@ from app.commerce.stores.endpoints import router as stores_router
 from app.commerce.stores.service import StoreService
 from app.contracts.commerce import OrderLookup, OrderPlaced, OrderStatusChanged, StockReported
 from app.contracts.gateways.messaging import MessageGateway
+from app.contracts.gateways.storage import FileStorage
 from app.contracts.saas import InUse, UpgradeAdvice
 from app.conversations.notifications import jobs as order_news
 from app.conversations.notifications import models as _notifications
 from app.conversations.notifications.endpoints import router as notifications_router
 from app.core.model import Model
+from app.core.settings import Settings
+from app.integrations.s3.client import S3Storage
 from app.integrations.telegram.client import TelegramClient
 from app.integrations.whatsapp.client import WhatsAppClient
 from app.kernel import health, idempotency
@@ -42,8 +45,11 @@ from app.kernel.audit.endpoints import router as audit_router
 from app.kernel.connections import models as _connections
 from app.kernel.connections.endpoints import router as connections_router
 from app.kernel.contacts import models as _contacts
+from app.kernel.files import jobs as files
 from app.kernel.files import models as _files
 from app.kernel.files.endpoints import router as files_router
+from app.kernel.files.service import queue_cleaning
+from app.kernel.files.storage import LocalStorage
 from app.kernel.groups import models as _groups
 from app.kernel.groups.endpoints import router as groups_router
 from app.kernel.jobs import models as _jobs
@@ -67,7 +73,7 @@ from app.kernel.users.service import UserService
 from app.kernel.webhooks import jobs as webhooks
 from app.kernel.webhooks import models as _webhooks
 from app.kernel.webhooks.endpoints import router as webhooks_router
-from app.kernel.work import Ports, Schedulable, Subscribers, UnitOfWork
+from app.kernel.work import Ports, Runtime, Schedulable, Subscribers, UnitOfWork
 from app.saas.central.endpoints import router as central_tenants_router
 from app.saas.plans import models as _plans
 from app.saas.plans.endpoints import central_router as central_plans_router
@@ -132,6 +138,19 @@ def _telegram(work: UnitOfWork) -> TelegramClient:
     return TelegramClient(work.runtime.http, work.runtime.settings.telegram_api_base_url)
 
 
+def storage_of(config: Settings) -> FileStorage:
+    """The store that the settings name."""
+    if config.storage_backend == "local":
+        return LocalStorage(config.media_root)
+    return S3Storage(
+        bucket=config.s3_bucket,
+        endpoint_url=config.s3_endpoint_url,
+        region=config.s3_region,
+        access_key=config.s3_access_key_id,
+        secret_key=config.s3_secret_access_key.get_secret_value(),
+    )
+
+
 PORTS = (
     Ports()
     .bind(OrderLookup, OrderService)
@@ -153,12 +172,21 @@ JOBS: dict[str, Handler] = {
     order_news.ORDER_TELEGRAM: order_news.order_telegram,
     webhooks.WEBHOOK_FAN_OUT: webhooks.fan_out,
     webhooks.DELIVER: webhooks.deliver,
+    files.CLEAN: files.clean,
+    files.ERASE: files.erase,
     order_news.STOCK_TELEGRAM: order_news.stock_telegram,
     stock_news.LOW_STOCK_REPORT: scheduled(stock_news.low_stock_report),
 }
 
 SCHEDULABLE: Schedulable = {stock_news.LOW_STOCK_REPORT: "commerce"}
 
-BEAT = tick_all
+
+async def _beat(runtime: Runtime) -> None:
+    """What happens every second in each process that runs jobs."""
+    await queue_cleaning(runtime)
+    await tick_all(runtime)
+
+
+BEAT = _beat
 
 READY: dict[str, Ready] = {"/api/v1/catalog": catalog_snapshot.ready}

@@ -39,6 +39,7 @@ def build_runtime(config: Settings) -> Runtime:
         tracking=Signer(config.order_tracking_secret, "tracking"),
         http=new_http_client(),
         guard=Guard.of(config),
+        storage=wiring.storage_of(config),
         ports=wiring.PORTS,
         subscribers=wiring.SUBSCRIBERS,
         schedulable=wiring.SCHEDULABLE,

@@ -27,4 +27,9 @@ def lazy(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     loader.exec_module(module)
+    parent, _, child = name.rpartition(".")
+    if parent:
+        # An import finds the module registered and leaves the parent as it is; whoever then says
+        # ``parent.child`` relies on this.
+        setattr(sys.modules[parent], child, module)
     return module

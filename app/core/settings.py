@@ -50,9 +50,31 @@ class Storage(BaseModel):
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0", description="Redis or Valkey: limits and doorbells."
     )
-    storage_backend: Literal["local"] = Field("local", description="Where uploaded files live.")
+    storage_backend: Literal["local", "s3"] = Field(
+        "local", description="Where uploaded files live: a directory, or an S3-compatible store."
+    )
     media_root: Path = Field(
         Path("media"), description="Directory of uploaded files when storage is local."
+    )
+    s3_bucket: str = Field(
+        "",
+        description="Bucket of uploaded files when storage is s3; leave it closed to the public.",
+    )
+    s3_endpoint_url: str = Field(
+        "", description="Address of an S3-compatible store (MinIO, OCI, R2); empty: AWS."
+    )
+    s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    s3_access_key_id: str = Field(
+        "", description="Empty with its secret: the machine's own role or profile."
+    )
+    s3_secret_access_key: SecretStr = Field(
+        SecretStr(""), description="Secret of S3_ACCESS_KEY_ID."
+    )
+    media_orphan_hours: int = Field(
+        72, ge=1, description="A file that nothing refers to is removed after so many hours."
+    )
+    media_cleanup_minutes: int = Field(
+        60, ge=1, description="How often unused and half-uploaded files are looked for."
     )
 
     @field_validator("database_url")
@@ -63,6 +85,14 @@ class Storage(BaseModel):
             raise ValueError("must be a postgresql:// URL")
         return urlunsplit(parts._replace(scheme="postgresql+asyncpg"))
 
+    @model_validator(mode="after")
+    def _has_bucket(self) -> Storage:
+        if self.storage_backend == "s3" and not self.s3_bucket:
+            raise ValueError("STORAGE_BACKEND=s3 needs S3_BUCKET: name the bucket")
+        if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key.get_secret_value()):
+            raise ValueError("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY go together: set both")
+        return self
+
 
 class Secrets(BaseModel):
     auth_secrets: Ring = Field(
@@ -72,7 +102,7 @@ class Secrets(BaseModel):
         "HS256", description="Signature of access tokens."
     )
     order_tracking_secret: Ring = Field(
-        (), description="Key ring that signs freight quotes and tracking links."
+        (), description="Key ring that signs freight quotes, tracking links and links to files."
     )
     encryption_keys: Ring = Field(
         (),

@@ -39,6 +39,7 @@ MODULES: dict[str, frozenset[str]] = {
             "groups:read",
             "groups:write",
             "audit:read",
+            "files:read",
             "files:write",
             "connections:read",
             "connections:write",

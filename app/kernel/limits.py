@@ -17,6 +17,7 @@ LIMITS: dict[str, Kind] = {
     "documents": "month",
     "workflows": "total",
     "whatsapp_numbers": "total",
+    "storage_bytes": "total",
 }
 """Everything a plan may limit. ``counted`` is read off the rows themselves; ``month`` is a counter
 that starts anew with the tenant's calendar month, ``total`` one that only giving back lowers."""

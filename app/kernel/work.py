@@ -21,6 +21,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.events import Event
+from app.contracts.gateways.storage import FileStorage
 from app.core.clock import now
 from app.core.crypto import Signer, Vault
 from app.core.database import Database, RawConnection, raw
@@ -84,6 +85,7 @@ class Runtime:
     tracking: Signer
     http: httpx.AsyncClient
     guard: Guard
+    storage: FileStorage
     ports: Ports
     subscribers: Subscribers
     schedulable: Schedulable

@@ -17,9 +17,8 @@ from app.commerce.shipping.models import ShippingRule
 from app.main import Largo
 from tests.architecture.conftest import Owner
 from tests.factories.commerce import PAULISTA, Shop, key, make_shop
+from tests.factories.images import image
 from tests.factories.tenants import Member, World
-
-PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 
 def client(app: Largo, tenant: str | None, member: Member | None = None) -> httpx.AsyncClient:
@@ -205,7 +204,7 @@ async def _people(found: Belongings, owner: httpx.AsyncClient) -> None:
 async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owner) -> None:
     uploaded = await owner.post(
         "/api/v1/admin/files",
-        files={"file": (f"{found.mark}.png", PNG + found.mark.encode(), "image/png")},
+        files={"file": (f"{found.mark}.png", image(color=(7, 8, len(found.mark))), "image/png")},
     )
     stored = _ok(uploaded)
     _ok(
@@ -242,6 +241,7 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
         "tenants/tenant_id": str(found.world.tenant.id),
         "schedules/schedule_id": _ok(schedule)["id"],
         "jobs/job_id": str(job),
+        "files/file_id": stored["id"],
         "media/key": stored["url"].partition("/media/")[2] if "url" in stored else stored["key"],
         **NOBODYS,
     }

@@ -23,6 +23,8 @@ LEVELS = {
 
 LARGER_SLICES = {
     "app.kernel.files.storage": 3.5,
+    "app.kernel.files.images": 1.5,
+    "app.kernel.files.intake": 3.6,
     "app.kernel.jobs.admin": 4,
     "app.kernel.webhooks.delivery": 4,
     "app.commerce.catalog.admin": 5,

@@ -32,3 +32,18 @@ def test_a_missing_library_is_told_at_once() -> None:
 
 def test_a_loaded_library_is_handed_out_as_it_is() -> None:
     assert lazy("sys") is sys
+
+
+_DOTTED = """
+from app.core.lazy import lazy
+lazy("xml.dom.minidom")
+import xml.dom.minidom
+print(xml.dom.minidom.Document.__name__)
+"""
+
+
+def test_a_submodule_is_found_through_its_parent() -> None:
+    run = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", _DOTTED], capture_output=True, text=True
+    )
+    assert run.stdout.split() == ["Document"], run.stderr

@@ -13,14 +13,12 @@ import pytest
 from sqlalchemy import func, select
 
 from app.kernel.files.models import StoredFile
-from app.kernel.files.storage import LocalStorage
+from tests.factories.images import image, opened
 from tests.factories.tenants import World
 from tests.kernel.conftest import ClientOf
 
 FILES = "/api/v1/admin/files"
-JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00" + b"\x01" * 300
-PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + b"\x02" * 300
-WEBP = b"RIFF\x24\x01\x00\x00WEBPVP8 " + b"\x03" * 300
+JPEG, PNG, WEBP = image("JPEG"), image("PNG"), image("WEBP")
 MP4 = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41" + b"\x04" * 300
 WEBM = (
     b"\x1aE\xdf\xa3\x9fB\x86\x81\x01B\xf7\x81\x01B\xf2\x81\x04B\xf3\x81\x08B\x82\x84webm"
@@ -28,7 +26,8 @@ WEBM = (
 )
 PDF = b"%PDF-1.7\n" + b"\x06" * 300
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
-GIF = b"GIF89a" + b"\x07" * 300
+GIF = image("GIF")
+HTML_IN_GIF = b"GIF89a/*" + b"\0" * 20 + b"*/=1;<html><script>alert(1)</script>"
 
 
 def _part(content: bytes, name: str, declared: str) -> dict[str, tuple[str, bytes, str]]:
@@ -45,22 +44,15 @@ def _on_disk(world: World) -> list[str]:
     return sorted(p.name for p in folder.iterdir()) if folder.exists() else []
 
 
-def _below(folder: Path) -> list[str]:
-    return [p.name for p in folder.rglob("*") if p.is_file()]
-
-
 @pytest.mark.parametrize(
     ("content", "name", "declared", "extension", "media_type"),
     [
-        (JPEG, "Pizza da casa.JPG", "image/jpeg", "jpg", "image/jpeg"),
-        (PNG, "logo.png", "image/png", "png", "image/png"),
-        (WEBP, "foto.webp", "application/octet-stream", "webp", "image/webp"),
         (MP4, "forno.mp4", "video/mp4", "mp4", "video/mp4"),
         (WEBM, "forno.webm", "video/webm", "webm", "video/webm"),
         (PDF, "cardápio.pdf", "application/pdf", "pdf", "application/pdf"),
     ],
 )
-async def test_upload_and_serve(
+async def test_videos_and_documents_are_kept_as_they_are(
     owner: httpx.AsyncClient,
     anonymous: httpx.AsyncClient,
     world: World,
@@ -75,24 +67,78 @@ async def test_upload_and_serve(
     made = answer.json()
     digest = hashlib.sha256(content).hexdigest()
     assert made["key"] == f"t/{world.tenant.id}/{digest}.{extension}"
-    assert made["url"] == f"/media/{made['key']}"
-    assert made["original_name"] == name
+    assert (made["url"], made["thumbnails"]) == (f"/media/{made['key']}", {})
+    assert (made["original_name"], made["width"]) == (name, None)
     assert (made["media_type"], made["size_bytes"]) == (media_type, len(content))
+    served = await anonymous.get(made["url"])
+    assert (served.status_code, served.content) == (200, content)
+    await _strictly_served(anonymous, made["url"], media_type)
 
+
+@pytest.mark.parametrize(
+    ("content", "name", "declared", "extension"),
+    [
+        (JPEG, "Pizza da casa.JPG", "image/jpeg", "jpg"),
+        (PNG, "logo.png", "image/png", "png"),
+        (WEBP, "foto.webp", "application/octet-stream", "webp"),
+    ],
+)
+async def test_images_are_made_anew(
+    owner: httpx.AsyncClient,
+    anonymous: httpx.AsyncClient,
+    world: World,
+    content: bytes,
+    name: str,
+    declared: str,
+    extension: str,
+) -> None:
+    answer = await owner.post(FILES, files=_part(content, name, declared))
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
     served = await anonymous.get(made["url"])
     assert served.status_code == 200
-    assert served.content == content
+    digest = hashlib.sha256(served.content).hexdigest()
+    assert made["key"] == f"t/{world.tenant.id}/{digest}.{extension}"
+    assert made["size_bytes"] == len(served.content)
+    assert (made["width"], made["height"]) == opened(served.content).size == (40, 30)
+    assert sorted(made["thumbnails"], key=int) == ["160", "480", "1024"]
+    for url in made["thumbnails"].values():
+        small = await anonymous.get(url)
+        assert small.headers["content-type"] == "image/webp"
+        assert opened(small.content).size == (40, 30), "none is larger than the image"
+    await _strictly_served(anonymous, made["url"], made["media_type"])
+
+
+async def _strictly_served(anonymous: httpx.AsyncClient, url: str, media_type: str) -> None:
+    served = await anonymous.get(url)
+    content = served.content
     assert served.headers["content-type"] == media_type
+    assert served.headers["content-length"] == str(len(content))
     assert served.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in served.headers["content-security-policy"]
     assert "immutable" in served.headers["cache-control"]
     disposition = served.headers.get("content-disposition", "")
-    assert disposition.startswith("attachment") == (extension == "pdf")
+    assert disposition.startswith("attachment") == url.endswith(".pdf")
 
-    part = await anonymous.get(made["url"], headers={"Range": "bytes=2-5"})
-    assert (part.status_code, part.content) == (206, content[2:6])
-    known = await anonymous.get(made["url"], headers={"If-None-Match": served.headers["etag"]})
+    known = await anonymous.get(url, headers={"If-None-Match": served.headers["etag"]})
     assert (known.status_code, known.content) == (304, b"")
+    size = len(content)
+    for asked, status, part, said in (
+        ("bytes=2-5", 206, content[2:6], f"bytes 2-5/{size}"),
+        ("bytes=-3", 206, content[-3:], f"bytes {size - 3}-{size - 1}/{size}"),
+        (f"bytes=4-{size * 9}", 206, content[4:], f"bytes 4-{size - 1}/{size}"),
+        ("bytes=0-0,2-3", 200, content, None),
+        ("bytes=5-2", 200, content, None),
+        ("lines=1-2", 200, content, None),
+    ):
+        answer = await anonymous.get(url, headers={"Range": asked})
+        assert (answer.status_code, answer.content) == (status, part), asked
+        assert answer.headers.get("content-range") == said
+    beyond = await anonymous.get(url, headers={"Range": f"bytes={size}-"})
+    assert (beyond.status_code, beyond.json()["code"]) == (416, "range-outside")
+    assert beyond.headers["content-range"] == f"bytes */{size}"
+    changed = await anonymous.get(url, headers={"Range": "bytes=2-5", "If-Range": '"other"'})
+    assert (changed.status_code, changed.content) == (200, content)
 
 
 async def test_same_content_is_the_same_file(
@@ -104,7 +150,7 @@ async def test_same_content_is_the_same_file(
     assert {a.status_code for a in answers} == {201}
     assert len({a.json()["id"] for a in answers}) == 1
     assert await _rows(world) == 1
-    assert _on_disk(world) == [f"{hashlib.sha256(JPEG).hexdigest()}.jpg"]
+    assert len(_on_disk(world)) == 4, "the image and three thumbnails"
     other = await outsider.post(FILES, files=_part(JPEG, "a.jpg", "image/jpeg"))
     assert other.json()["key"] != answers[0].json()["key"], "tenants share nothing"
 
@@ -115,6 +161,8 @@ async def test_same_content_is_the_same_file(
         (SVG, "logo.svg", "image/svg+xml", 415, "unsupported-file"),
         (SVG, "logo.png", "image/png", 415, "unsupported-file"),
         (GIF, "a.gif", "image/gif", 415, "unsupported-file"),
+        (HTML_IN_GIF, "a.gif", "image/gif", 415, "unsupported-file"),
+        (HTML_IN_GIF, "a.png", "image/png", 415, "unsupported-file"),
         (b"<html><script>1</script>", "a.html", "text/html", 415, "unsupported-file"),
         (b"", "a.png", "image/png", 415, "unsupported-file"),
         (b"\x89PNG", "a.png", "image/png", 415, "unsupported-file"),
@@ -155,7 +203,7 @@ async def test_limits_are_exact_to_the_byte(
 ) -> None:
     exact = start + b"\0" * (most - len(start))
     made = await owner.post(FILES, files=_part(exact, name, declared))
-    assert (made.status_code, made.json()["size_bytes"]) == (201, most)
+    assert made.status_code == 201
     over = await owner.post(FILES, files=_part(exact + b"\0", name, declared))
     assert over.status_code == 413
     assert await _rows(world) == 1
@@ -214,15 +262,15 @@ async def test_bodies_that_are_no_upload(
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/cron.jpg", "a\0b.jpg", "x" * 400 + ".jpg", "C:\\a.jpg"]
+    "name", ["../../etc/cron.pdf", "a\0b.pdf", "x" * 400 + ".pdf", "C:\\a.pdf"]
 )
 async def test_hostile_names_name_nothing(
     owner: httpx.AsyncClient, world: World, name: str
 ) -> None:
-    answer = await owner.post(FILES, files=_part(JPEG, name, "image/jpeg"))
+    answer = await owner.post(FILES, files=_part(PDF, name, "application/pdf"))
     assert answer.status_code == 201, answer.text
     made = answer.json()
-    assert made["key"] == f"t/{world.tenant.id}/{hashlib.sha256(JPEG).hexdigest()}.jpg"
+    assert made["key"] == f"t/{world.tenant.id}/{hashlib.sha256(PDF).hexdigest()}.pdf"
     shown = made["original_name"]
     assert len(shown) <= 200
     assert shown.isprintable()
@@ -249,6 +297,8 @@ async def test_media_serves_nothing_else(
         f"{key}%00.png",
         f"{key}/",
         key.replace(".jpg", ".html"),
+        key.replace(".jpg", "-99.webp"),
+        key.replace(".jpg", "-160.jpg"),
         key.upper(),
         f"%2e%2e/{root.name}/{key}",
         f"t/%2e%2e/{key}",
@@ -280,28 +330,19 @@ async def test_grants_and_strangers(
     assert (await shopper.post(FILES, files=part)).status_code == 401
     assert await _rows(world) == 0
     manager = await client_of(world, await world.member("manager"))
-    assert (await manager.post(FILES, files=part)).status_code == 201
+    made = await manager.post(FILES, files=part)
+    assert made.status_code == 201
     assert await _rows(world) == 1
     assert await _rows(stranger) == 0, "another tenant sees none of its rows"
-
-
-async def test_storage_writes_whole_or_not_at_all(tmp_path: Path) -> None:
-    storage = LocalStorage(tmp_path)
-
-    async def broken() -> AsyncIterator[bytes]:
-        yield b"half"
-        raise ConnectionError("gone")
-
-    async def whole() -> AsyncIterator[bytes]:
-        yield b"whole"
-
-    with pytest.raises(ConnectionError):
-        await storage.put("t/x/file.jpg", broken())
-    assert _below(tmp_path) == []
-    await storage.put("t/x/file.jpg", whole())
-    await storage.put("t/x/file.jpg", broken())
-    assert (tmp_path / "t/x/file.jpg").read_bytes() == b"whole"
-    assert _below(tmp_path) == ["file.jpg"]
-    await storage.remove("t/x/file.jpg")
-    assert await storage.locate("t/x/file.jpg") is None
-    await storage.remove("t/x/file.jpg")
+    path = f"{FILES}/{made.json()['id']}"
+    assert (await manager.get(path)).json() == made.json()
+    assert (await agent.delete(path)).json()["code"] == "action-not-allowed"
+    assert (await agent.get(path)).json()["code"] == "action-not-allowed"
+    assert (await agent.get(FILES)).json()["code"] == "action-not-allowed"
+    for answer in (await outsider.get(path), await outsider.delete(path)):
+        assert (answer.status_code, answer.json()["code"]) == (404, "file-not-found")
+    assert [item["id"] for item in (await manager.get(FILES)).json()["items"]] == [
+        made.json()["id"]
+    ]
+    assert (await outsider.get(FILES)).json()["items"] == []
+    assert await _rows(world) == 1

@@ -178,6 +178,7 @@ async def test_usage_is_shown_to_every_member(
         "documents": (200, 3),
         "workflows": (None, 0),
         "whatsapp_numbers": (None, 0),
+        "storage_bytes": (None, 0),
     }
     months = {i["limit"]: i["period"] for i in body["items"]}
     assert len(months.pop("documents")) == len("2026-11")

@@ -34,7 +34,6 @@ from app.commerce.stores.models import Store
 from app.core.database import raw
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
-from app.kernel.files.models import StoredFile
 
 # The statements of the menu are hand-written on the driver (DESIGN §12): seven whatever the
 # size, each flat; the ORM with selectinload took 19 times the CPU.
@@ -286,10 +285,6 @@ class ProductRepository(Repository[Product]):
     async def overrides(self, product_id: UUID) -> Sequence[StoreProduct]:
         found = select(StoreProduct).where(StoreProduct.product_id == product_id)
         return (await self.session.scalars(found.order_by(StoreProduct.store_id))).all()
-
-    async def existing_files(self, ids: Sequence[UUID]) -> set[UUID]:
-        found = select(StoredFile.id).where(StoredFile.id.in_(ids))
-        return set(await self.session.scalars(found))
 
 
 class VariantRepository(Repository[Variant]):

@@ -60,6 +60,7 @@ from app.core.clock import now
 from app.core.model import Model
 from app.core.pagination import Page, PageRequest
 from app.core.schema import Input
+from app.kernel.files.service import FileService
 from app.kernel.work import UnitOfWork, Work
 
 MAX_CATEGORIES = 500
@@ -275,7 +276,7 @@ class ProductService:
     async def _check_references(self, category_id: UUID | None, images: Sequence[UUID]) -> None:
         if category_id is not None:
             await self.categories.get_shared(category_id)
-        missing = set(images) - await self.products.existing_files(images) if images else set()
+        missing = set(images) - await FileService(self.work).held(images)
         if missing:
             raise ImageNotFound(ids=sorted(map(str, missing)))
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from uuid import UUID
-
 from sqlalchemy import Select, func, select
 
 from app.commerce.stores.models import Store
 from app.commerce.stores.problems import StoreInUse, StoreNotFound, StoreSlugTaken
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
-from app.kernel.files.models import StoredFile
 
 
 class StoreRepository(Repository[Store]):
@@ -58,9 +54,4 @@ class StoreRepository(Repository[Store]):
         found = await self.session.execute(
             select(Store.slug).where((Store.slug == slug) | Store.slug.startswith(f"{slug}-"))
         )
-        return frozenset(found.scalars())
-
-    async def files_among(self, ids: Collection[UUID]) -> frozenset[UUID]:
-        """Those of the ids that are files of this tenant."""
-        found = await self.session.execute(select(StoredFile.id).where(StoredFile.id.in_(ids)))
         return frozenset(found.scalars())

@@ -27,6 +27,7 @@ from app.contracts.commerce import CatalogChanged
 from app.core.clock import now
 from app.core.model import Json
 from app.core.pagination import Page, PageRequest
+from app.kernel.files.service import FileService
 from app.kernel.limits import ensure_room
 from app.kernel.work import Work
 
@@ -150,7 +151,7 @@ class StoreService:
         wanted = {name: facts[name] for name in _MEDIA if facts.get(name)}
         if not wanted:
             return
-        found = await self.stores.files_among(list(wanted.values()))
+        found = await FileService(self.work).held(list(wanted.values()))
         missing = [name for name, file_id in wanted.items() if file_id not in found]
         if missing:
             raise StoreMediaUnknown(

@@ -1,29 +1,41 @@
-"""HTTP for files: upload by members, download by everybody who knows the path."""
+"""HTTP for files: upload and removal by members, download by who knows the path or has a link."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from pathlib import PurePosixPath
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from app.core.pagination import PageRead, Paging
 from app.core.problems import problems
 from app.kernel.access import public, require_module
-from app.kernel.files.models import StoredFile
+from app.kernel.files.intake import Incoming
 from app.kernel.files.problems import (
+    FileBusy,
+    FileInUse,
+    FileLinkExpired,
     FileNotFound,
     FileTooLarge,
     FileTypeMismatch,
+    ImageAnimated,
+    ImageTooLarge,
+    ImageUnreadable,
     NoFileSent,
+    RangeOutside,
+    StorageUnavailable,
     UnsupportedFile,
 )
-from app.kernel.files.rules import LARGEST_BYTES
-from app.kernel.files.schemas import FileRead
-from app.kernel.files.service import FileService, served
-from app.kernel.work import runtime_of, service
+from app.kernel.files.rules import LARGEST_BYTES, Span, asked_span
+from app.kernel.files.schemas import FileRead, Visibility
+from app.kernel.files.service import FileService, content, served, store_file
+from app.kernel.limits import LimitReached
+from app.kernel.work import Works, runtime_of, service
 
 router = APIRouter(tags=["files"])
 Files = Annotated[FileService, service(FileService)]
@@ -50,19 +62,63 @@ _FORM: dict[str, Any] = {
     status_code=201,
     response_model=FileRead,
     dependencies=[require_module("platform", "files:write")],
-    responses=problems(NoFileSent, UnsupportedFile, FileTypeMismatch, FileTooLarge),
+    responses=problems(
+        NoFileSent,
+        UnsupportedFile,
+        FileTypeMismatch,
+        ImageUnreadable,
+        ImageAnimated,
+        FileTooLarge,
+        ImageTooLarge,
+        LimitReached,
+        FileBusy,
+        StorageUnavailable,
+    ),
     openapi_extra=_FORM,
 )
-async def upload_file(request: Request, files: Files) -> StoredFile:
+async def upload_file(
+    request: Request, works: Works, visibility: Visibility = "public"
+) -> FileRead:
     """Upload an image, video or PDF; the same content again answers the same file.
 
-    Needs no Idempotency-Key: the content's hash is one.
+    An image is decoded and made anew: upright, at most 2560 pixels wide or high, without its
+    metadata (where it was taken, by which camera). `visibility=private` is for documents that
+    only members may read: their links are signed and end after 15 minutes. A file that nothing
+    refers to is removed after some days. Needs no Idempotency-Key: the content's hash is one.
     """
     upload = await _receive(request)
     try:
-        return await files.store(upload)
+        incoming = Incoming(upload.file, upload.filename or "", upload.content_type)
+        return await store_file(runtime_of(request), works, incoming, visibility)
     finally:
         await upload.close()
+
+
+@router.get("/api/v1/admin/files", dependencies=[require_module("platform", "files:read")])
+async def list_files(files: Files, page: Paging) -> PageRead[FileRead]:
+    """All files, newest first, each with links that work now."""
+    return await files.page(page)
+
+
+@router.get(
+    "/api/v1/admin/files/{file_id}",
+    dependencies=[require_module("platform", "files:read")],
+    responses=problems(FileNotFound),
+)
+async def show_file(file_id: UUID, files: Files) -> FileRead:
+    """One file; of a private one, this is where a new link comes from."""
+    return await files.get(file_id)
+
+
+@router.delete(
+    "/api/v1/admin/files/{file_id}",
+    status_code=204,
+    dependencies=[require_module("platform", "files:write")],
+    responses=problems(FileNotFound, FileInUse),
+)
+async def delete_file(file_id: UUID, files: Files) -> None:
+    """Remove a file that nothing refers to; its bytes follow within seconds."""
+    await files.delete(file_id)
 
 
 @router.get(
@@ -73,30 +129,59 @@ async def upload_file(request: Request, files: Files) -> StoredFile:
         200: {"description": "The file.", "content": {"application/octet-stream": {}}},
         206: {"description": "The part that Range asks for."},
         304: {"description": "What the client holds is what there is."},
-        **problems(FileNotFound),
+        **problems(FileNotFound, FileLinkExpired, RangeOutside, StorageUnavailable),
     },
 )
-async def download_file(request: Request, key: str) -> Response:
-    """An uploaded file, public to whoever knows its path.
+async def download_file(
+    request: Request, key: str, expires: int | None = None, signature: str | None = None
+) -> Response:
+    """An uploaded file: public to whoever knows its path, private by a signed link.
 
     The path holds the SHA-256 of the content, which nobody guesses; it never changes, so it may
-    be kept for ever.
+    be kept for ever. Bytes pass through here from S3, too, instead of by links that S3 signs: one
+    set of headers that keeps browsers strict, one kind of link, and a bucket closed to the world.
     """
-    path, kind = await served(runtime_of(request), key)
+    runtime = runtime_of(request)
+    found = await served(runtime, key, expires, signature)
     request.scope["meta"].content = "file"
+    etag = f'"{PurePosixPath(key).stem}"'
     headers = {
-        "Cache-Control": "public, max-age=31536000, immutable",
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "public, max-age=31536000, immutable"
+        if found.fresh_s is None
+        else f"private, max-age={found.fresh_s}",
         "Content-Security-Policy": "default-src 'none'; sandbox",
-        "ETag": f'"{path.stem}"',
+        "ETag": etag,
     }
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
+    if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return FileResponse(
-        path,
+    if not found.kind.inline:
+        name = f"{PurePosixPath(key).stem[:12]}.{found.kind.extension}"
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    span = _span(request, found.size, etag)
+    if span is not None:
+        last = span.start + span.length - 1
+        headers["Content-Range"] = f"bytes {span.start}-{last}/{found.size}"
+    start, length = (span.start, span.length) if span else (0, found.size)
+    headers["Content-Length"] = str(length)
+    return StreamingResponse(
+        content(runtime, key, start, length),
+        status_code=206 if span else 200,
         headers=headers,
-        media_type=kind.media_type,
-        filename=None if kind.inline else f"{path.stem[:12]}.{kind.extension}",
+        media_type=found.kind.media_type,
     )
+
+
+def _span(request: Request, size: int, etag: str) -> Span | None:
+    """The part of the file that is asked for; None: all of it. Raises RangeOutside."""
+    if request.headers.get("if-range", etag) != etag:
+        return None
+    try:
+        return asked_span(request.headers.get("range", ""), size)
+    except ValueError as error:
+        problem = RangeOutside(size=size)
+        problem.headers["Content-Range"] = f"bytes */{size}"
+        raise problem from error
 
 
 async def _receive(request: Request) -> UploadFile:

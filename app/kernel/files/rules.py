@@ -15,9 +15,13 @@ HEAD_BYTES = 64
 _BRANDS = frozenset(
     {b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"dash", b"M4V "}
 )
+THUMBNAIL_SIDES = (160, 480, 1024)
+"""Longest sides, in pixels; each image has them all, none larger than the image itself."""
 _KEY = re.compile(
-    r"t/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/[0-9a-f]{64}\.(jpg|png|webp|mp4|webm|pdf)"
+    r"([tp])/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/[0-9a-f]{64}"
+    r"(?:\.(jpg|png|webp|mp4|webm|pdf)|-(?:160|480|1024)\.(webp))"
 )
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Kind:
     matches: Callable[[bytes], bool]
     names: frozenset[str]
     """Extensions a file of this type may carry."""
+    is_image: bool = False
+    """Whether it is made anew before it is kept."""
     inline: bool = True
     """Whether a browser may show it in place; documents are downloaded."""
 
@@ -54,6 +60,7 @@ KINDS = (
         5 * _MB,
         lambda head: head[:3] == b"\xff\xd8\xff",
         frozenset({"jpg", "jpeg", "jpe"}),
+        is_image=True,
     ),
     Kind(
         "png",
@@ -61,8 +68,9 @@ KINDS = (
         5 * _MB,
         lambda head: head[:16] == b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
         frozenset({"png"}),
+        is_image=True,
     ),
-    Kind("webp", "image/webp", 5 * _MB, _is_webp, frozenset({"webp"})),
+    Kind("webp", "image/webp", 5 * _MB, _is_webp, frozenset({"webp"}), is_image=True),
     Kind("mp4", "video/mp4", LARGEST_BYTES, _is_mp4, frozenset({"mp4", "m4v"})),
     Kind("webm", "video/webm", LARGEST_BYTES, _is_webm, frozenset({"webm"})),
     Kind(
@@ -74,7 +82,7 @@ KINDS = (
         inline=False,
     ),
 )
-_BY_EXTENSION = {kind.extension: kind for kind in KINDS}
+BY_EXTENSION = {kind.extension: kind for kind in KINDS}
 
 
 def detect(head: bytes) -> Kind | None:
@@ -90,15 +98,59 @@ def agrees(kind: Kind, name: str, declared: str | None) -> bool:
     return extension in kind.names and (said in untold or said == kind.media_type)
 
 
-def key_of(tenant_id: UUID, sha256: str, kind: Kind) -> str:
+def folder_of(tenant_id: UUID, *, is_public: bool) -> str:
+    """Where a tenant's files are; private ones apart, as a public one needs only its hash."""
+    return f"{'t' if is_public else 'p'}/{tenant_id}"
+
+
+def key_of(tenant_id: UUID, sha256: str, extension: str, *, is_public: bool) -> str:
     """``t/{tenant}/{sha256}.{ext}``: the same content of one tenant is one file."""
-    return f"t/{tenant_id}/{sha256}.{kind.extension}"
+    return f"{folder_of(tenant_id, is_public=is_public)}/{sha256}.{extension}"
 
 
-def kind_of_key(key: str) -> Kind | None:
-    """The type of a key we made; None for whatever else a path may say."""
+def thumbnail_key(key: str, side: int) -> str:
+    """Where the thumbnail of an image is: ``…/{sha256}-{side}.webp``."""
+    return f"{key.rpartition('.')[0]}-{side}.webp"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a key we made says."""
+
+    kind: Kind
+    is_public: bool
+
+
+def place_of_key(key: str) -> Place | None:
+    """What a key tells; None for whatever else a path may say."""
     found = _KEY.fullmatch(key)
-    return _BY_EXTENSION[found[1]] if found else None
+    if found is None:
+        return None
+    return Place(BY_EXTENSION[found[2] or found[3]], found[1] == "t")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    start: int
+    length: int
+
+
+def asked_span(header: str, size: int) -> Span | None:
+    """The one range that a Range header asks for; None: all of it, as for several ranges, which
+    RFC 9110 §14.2 lets a server ignore. Raises ValueError when the range lies outside.
+    """
+    found = _RANGE.fullmatch(header.replace(" ", ""))
+    if found is None or not (found[1] or found[2]):
+        return None
+    if not found[1]:
+        start, last = max(size - int(found[2]), 0), size - 1
+    else:
+        start, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
+    if found[1] and found[2] and int(found[2]) < start:
+        return None
+    if start > last:
+        raise ValueError("outside")
+    return Span(start, last - start + 1)
 
 
 def clean_name(name: str) -> str:

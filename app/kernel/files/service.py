@@ -1,116 +1,283 @@
-"""Taking in a file: what it is, how big it is, where it goes; the same content is one row."""
+"""Files of a tenant: taken in, shown, held by what refers to them, removed when nothing does.
+
+The life of a file: ``uploading`` (the row, counted against the plan) → bytes stored → ``stored`` →
+``erasing`` (no longer counted) → bytes removed → no row. Bytes come and go between transactions,
+never inside one.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Protocol
+import logging
+import time
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from app.contracts.gateways.storage import FileStorage
+from app.contracts.gateways.storage import StorageFailed
+from app.core.clock import now
+from app.core.crypto import SignatureInvalid, Signer
+from app.core.pagination import PageRead, PageRequest
+from app.kernel.files.intake import Incoming, Prepared, prepare, put_all
 from app.kernel.files.models import StoredFile
 from app.kernel.files.problems import (
+    FileBusy,
+    FileInUse,
+    FileLinkExpired,
     FileNotFound,
-    FileTooLarge,
-    FileTypeMismatch,
-    UnsupportedFile,
+    StorageUnavailable,
 )
-from app.kernel.files.repository import FileRepository
-from app.kernel.files.rules import HEAD_BYTES, Kind, agrees, clean_name, detect, key_of, kind_of_key
-from app.kernel.files.storage import LocalStorage
-from app.kernel.work import Runtime, Work
+from app.kernel.files.repository import FileRepository, tenants_with_older
+from app.kernel.files.rules import THUMBNAIL_SIDES, Kind, key_of, place_of_key, thumbnail_key
+from app.kernel.files.schemas import FileRead, Visibility
+from app.kernel.usage.service import UsageService
+from app.kernel.work import (
+    Actor,
+    Runtime,
+    UnitOfWork,
+    WorkFactory,
+    system_work,
+    unit_of_work,
+)
 
-_CHUNK = 256 * 1024
+CLEAN = "kernel.files.clean"
+ERASE = "kernel.files.erase"
+METRIC = "storage_bytes"
+LINK_LIFE = timedelta(minutes=15)
+_STUCK_AFTER = timedelta(minutes=10)
+_ACTOR = Actor("system", "files")
+
+log = logging.getLogger(__name__)
 
 
-class Upload(Protocol):
-    """Incoming bytes that can be read twice, such as Starlette's ``UploadFile``."""
+async def store_file(
+    runtime: Runtime, works: WorkFactory, incoming: Incoming, visibility: Visibility
+) -> FileRead:
+    """Keep what was sent under its content's hash; the same content again is the same file.
 
-    @property
-    def filename(self) -> str | None: ...
-    @property
-    def content_type(self) -> str | None: ...
-    async def read(self, size: int = -1) -> bytes: ...
-    async def seek(self, offset: int) -> None: ...
-
-
-def storage_of(runtime: Runtime) -> FileStorage:
-    """The storage that the settings name."""
-    return LocalStorage(runtime.settings.media_root)
+    Opens Works of its own, as the store is asked between them. Raises what ``prepare`` raises, and
+    LimitReached, FileBusy, StorageUnavailable.
+    """
+    prepared = await prepare(runtime, incoming)
+    async with works() as work:
+        file_id, key, is_stored = await FileService(work).begin(prepared, visibility)
+    if not is_stored:
+        try:
+            await put_all(runtime.storage, key, prepared)
+        except Exception as error:
+            async with works() as work:
+                await FileService(work).abandon(file_id)
+            if isinstance(error, StorageFailed):
+                raise StorageUnavailable() from error
+            raise
+    async with works() as work:
+        return await FileService(work).complete(file_id)
 
 
 class FileService:
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         self.work = work
         self.files = FileRepository(work.session)
-        self.storage = storage_of(work.runtime)
+        self.usage = UsageService(work)
 
-    async def store(self, upload: Upload) -> StoredFile:
-        """Keep an upload under its content's hash; the same content again is the same row.
-
-        The bytes are on disk before the first query, so no transaction waits for them; should
-        the Work then fail, an unreferenced file is left that the next upload finds in place.
-        Raises UnsupportedFile, FileTypeMismatch, FileTooLarge.
-        """
-        kind = await _examine(upload)
-        digest, size = await _measure(upload, kind)
-        key = key_of(self.work.tenant.id, digest, kind)
-        await self.storage.put(key, _chunks(upload))
-        added = await self.files.insert_new(
-            key,
-            media_type=kind.media_type,
-            size_bytes=size,
-            sha256=digest,
-            original_name=clean_name(upload.filename or ""),
+    async def page(self, page: PageRequest) -> PageRead[FileRead]:
+        """All files of the tenant, newest first."""
+        found = await self.files.recent(page)
+        return PageRead[FileRead](
+            items=[self._shown(file) for file in found.items], next_cursor=found.next_cursor
         )
-        stored = await self.files.by_key(key)
-        if stored is None:
-            raise FileNotFound()
-        if added:
-            self.work.record("file.stored", "file", stored.id, key=key, size_bytes=size)
-        return stored
 
-    async def get(self, file_id: UUID) -> StoredFile:
-        """One file of this tenant, e.g. to check a reference to it. Raises FileNotFound."""
-        return await self.files.get(file_id)
+    async def get(self, file_id: UUID) -> FileRead:
+        """One file, with links that work now. Raises FileNotFound."""
+        return self._shown(await self.files.get(file_id))
+
+    async def held(self, ids: Collection[UUID]) -> frozenset[UUID]:
+        """Those of the ids that may be referred to in public; none is removed before this Work
+        ends, and from then on the reference itself keeps it.
+        """
+        return await self.files.held(ids) if ids else frozenset()
+
+    async def begin(self, prepared: Prepared, visibility: Visibility) -> tuple[UUID, str, bool]:
+        """Make the row and take its bytes off the plan before any are stored: id, key, and
+        whether they are stored already. Raises LimitReached, FileBusy.
+        """
+        kind, is_public = prepared.kind, visibility == "public"
+        key = key_of(self.work.tenant.id, prepared.sha256, kind.extension, is_public=is_public)
+        file_id, state, is_new = await self.files.claim(
+            StoredFile(
+                key=key,
+                media_type=kind.media_type,
+                size_bytes=prepared.size_bytes,
+                stored_bytes=prepared.stored_bytes,
+                sha256=prepared.sha256,
+                original_name=prepared.name,
+                visibility=visibility,
+                width=prepared.width,
+                height=prepared.height,
+            )
+        )
+        if state == "erasing":
+            raise FileBusy()
+        if is_new:
+            await self.usage.take(METRIC, prepared.stored_bytes)
+        return file_id, key, state == "stored"
+
+    async def complete(self, file_id: UUID) -> FileRead:
+        """The bytes are stored. Raises FileBusy when the file was given up meanwhile."""
+        file = await self.files.in_any_state(file_id)
+        if file is None or file.state == "erasing":
+            raise FileBusy()
+        if file.state == "uploading":
+            file.state = "stored"
+            facts = {"key": file.key, "size_bytes": file.size_bytes}
+            self.work.record("file.stored", "file", file.id, **facts)
+            await self.files.flush()
+        return self._shown(file)
+
+    async def abandon(self, file_id: UUID) -> None:
+        """The bytes could not be stored."""
+        file = await self.files.in_any_state(file_id)
+        if file is not None and file.state == "uploading":
+            await self._erase([file_id])
+
+    async def delete(self, file_id: UUID) -> None:
+        """Raises FileNotFound, and FileInUse while anything refers to it."""
+        file = await self.files.get(file_id, lock=True)
+        used_by = (await self.files.uses([file_id])).get(file_id)
+        if used_by:
+            raise FileInUse(used_by=sorted(used_by))
+        await self._erase([file_id])
+        self.work.record("file.deleted", "file", file_id, key=file.key)
+
+    async def collect(self, before: datetime, most: int) -> tuple[int, int]:
+        """Give up to ``most`` files that nobody touched since and nothing refers to over to
+        erasing, and once more those whose erasing was cut off: how many, and how many bytes.
+        """
+        locked = await self.files.lock_orphans(before, most)
+        # Under the locks nobody can begin to refer to them: what is unused now stays so.
+        used = await self.files.uses(locked) if locked else {}
+        orphans = [file_id for file_id in locked if file_id not in used]
+        freed = await self._erase(orphans) if orphans else 0
+        stuck = await self.files.stuck(now() - _STUCK_AFTER)
+        if stuck:
+            self._queue(stuck)
+        return len(orphans), freed
+
+    async def keys_to_erase(self, ids: Collection[UUID]) -> list[str]:
+        """Every key whose bytes are to go, thumbnails first."""
+        keys = []
+        for file in await self.files.erasing(ids):
+            if file.is_image:
+                keys += [thumbnail_key(file.key, side) for side in THUMBNAIL_SIDES]
+            keys.append(file.key)
+        return keys
+
+    async def forget(self, ids: Collection[UUID]) -> None:
+        """Their bytes are gone."""
+        await self.files.forget(ids)
+
+    async def _erase(self, ids: Collection[UUID]) -> int:
+        freed = await self.files.start_erasing(ids, now())
+        if freed:
+            await self.usage.give_back(METRIC, freed)
+        self._queue(ids)
+        return freed
+
+    def _queue(self, ids: Collection[UUID]) -> None:
+        self.work.enqueue(ERASE, {"file_ids": [str(file_id) for file_id in ids]})
+
+    def _shown(self, file: StoredFile) -> FileRead:
+        keys = {side: thumbnail_key(file.key, side) for side in THUMBNAIL_SIDES}
+        return FileRead(
+            **{name: getattr(file, name) for name in FileRead.model_fields if hasattr(file, name)},
+            url=self._url(file.key, is_public=file.is_public),
+            thumbnails={
+                str(side): self._url(key, is_public=file.is_public)
+                for side, key in keys.items()
+                if file.is_image
+            },
+        )
+
+    def _url(self, key: str, *, is_public: bool) -> str:
+        if is_public:
+            return f"/media/{key}"
+        expires = int((now() + LINK_LIFE).timestamp())
+        tag = _signer(self.work.runtime).tag(_signed(key, expires))
+        return f"/media/{key}?expires={expires}&signature={tag}"
 
 
-async def served(runtime: Runtime, key: str) -> tuple[Path, Kind]:
-    """The file behind a public key, and its type. Raises FileNotFound.
+async def queue_cleaning(runtime: Runtime) -> None:
+    """Queue the clean-up of every tenant that has older files, once in a while; for the beat."""
+    every = runtime.settings.media_cleanup_minutes * 60
+    last = runtime.caches.get("files.cleaning")
+    if last is not None and time.monotonic() - last < every:
+        return
+    runtime.caches["files.cleaning"] = time.monotonic()
+    before = now() - timedelta(hours=runtime.settings.media_orphan_hours)
+    async with system_work(runtime) as session:
+        tenants = await tenants_with_older(session, before)
+    for tenant_id in tenants:
+        try:
+            tenant = await runtime.tenants.by_id(tenant_id)
+            async with unit_of_work(runtime, tenant, _ACTOR) as work:
+                work.enqueue(CLEAN, {}, dedupe_key="clean")
+        except Exception:
+            # One tenant's trouble is not the others'.
+            log.exception("files.cleaning_failed", extra={"tenant_id": str(tenant_id)})
 
-    Public by design: the path holds the content's SHA-256, which nobody guesses, and storefronts
-    show these files to everybody. What must stay private does not go through here.
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A file that may be handed out to who asked."""
+
+    kind: Kind
+    size: int
+    fresh_s: int | None
+    """How long the link still holds; None for a public file, whose content never changes."""
+
+
+async def served(
+    runtime: Runtime, key: str, expires: int | None = None, signature: str | None = None
+) -> Served:
+    """The file behind a key. Raises FileNotFound, FileLinkExpired, StorageUnavailable.
+
+    Asks no database. A public key holds the SHA-256 of the content, which nobody guesses, and
+    storefronts show these to everybody; a private one is served to who brings a link that
+    ``FileService`` signed, and to others it does not exist.
     """
-    kind = kind_of_key(key)
-    path = await storage_of(runtime).locate(key) if kind is not None else None
-    if kind is None or path is None:
+    place = place_of_key(key)
+    if place is None:
         raise FileNotFound()
-    return path, kind
+    fresh_s = None if place.is_public else _left(runtime, key, expires, signature)
+    try:
+        size = await runtime.storage.size(key)
+    except StorageFailed as error:
+        raise StorageUnavailable() from error
+    if size is None:
+        raise FileNotFound()
+    return Served(place.kind, size, fresh_s)
 
 
-async def _examine(upload: Upload) -> Kind:
-    await upload.seek(0)
-    kind = detect(await upload.read(HEAD_BYTES))
-    if kind is None:
-        raise UnsupportedFile()
-    if not agrees(kind, upload.filename or "", upload.content_type):
-        raise FileTypeMismatch(found=kind.media_type)
-    return kind
+def content(runtime: Runtime, key: str, start: int, length: int) -> AsyncIterator[bytes]:
+    """The bytes of what ``served`` found."""
+    return runtime.storage.read(key, start, length)
 
 
-async def _measure(upload: Upload, kind: Kind) -> tuple[str, int]:
-    """SHA-256 and size in bytes; stops reading at the type's limit. Raises FileTooLarge."""
-    digest, size = hashlib.sha256(), 0
-    async for chunk in _chunks(upload):
-        size += len(chunk)
-        if size > kind.max_bytes:
-            raise FileTooLarge(max_bytes=kind.max_bytes)
-        digest.update(chunk)
-    return digest.hexdigest(), size
+def _left(runtime: Runtime, key: str, expires: int | None, signature: str | None) -> int:
+    """Seconds for which a signed link still holds."""
+    try:
+        _signer(runtime).check(_signed(key, expires or 0), signature or "")
+    except SignatureInvalid as error:
+        raise FileNotFound() from error
+    left = (expires or 0) - int(now().timestamp())
+    if left <= 0:
+        raise FileLinkExpired()
+    return left
 
 
-async def _chunks(upload: Upload) -> AsyncIterator[bytes]:
-    await upload.seek(0)
-    while chunk := await upload.read(_CHUNK):
-        yield chunk
+def _signed(key: str, expires: int) -> bytes:
+    return f"{expires}\n{key}".encode()
+
+
+def _signer(runtime: Runtime) -> Signer:
+    return Signer(runtime.settings.order_tracking_secret, "media")
