@@ -28,6 +28,7 @@ from app.commerce.stores import models as _stores
 from app.commerce.stores.endpoints import router as stores_router
 from app.commerce.stores.service import StoreService
 from app.contracts.commerce import OrderLookup, OrderPlaced, OrderStatusChanged, StockReported
+from app.contracts.gateways.llm import LLMGateway
 from app.contracts.gateways.messaging import MessageGateway
 from app.contracts.gateways.storage import FileStorage
 from app.contracts.saas import InUse, UpgradeAdvice
@@ -36,10 +37,16 @@ from app.conversations.notifications import models as _notifications
 from app.conversations.notifications.endpoints import router as notifications_router
 from app.core.model import Model
 from app.core.settings import Settings
+from app.integrations.anthropic.client import AnthropicClient
+from app.integrations.gemini.client import GeminiClient
+from app.integrations.llm import Wire
+from app.integrations.openai.client import COMPATIBLE, OpenAIClient
 from app.integrations.s3.client import S3Storage
 from app.integrations.telegram.client import TelegramClient
 from app.integrations.whatsapp.client import WhatsAppClient
 from app.kernel import health, idempotency
+from app.kernel.ai import models as _ai
+from app.kernel.ai.endpoints import router as ai_router
 from app.kernel.audit import models as _audit
 from app.kernel.audit.endpoints import router as audit_router
 from app.kernel.connections import models as _connections
@@ -92,6 +99,7 @@ ROUTERS: list[APIRouter] = [
     audit_router,
     files_router,
     connections_router,
+    ai_router,
     jobs_router,
     webhooks_router,
     schedules_router,
@@ -112,7 +120,7 @@ ROUTERS: list[APIRouter] = [
 MODELS = (
     _tenants, _users, _groups, _sessions, _audit, _contacts, _files, _connections, _jobs,
     _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
-    _orders, _checkout, _notifications, _usage, _plans, _webhooks, _schedules,
+    _orders, _checkout, _notifications, _usage, _plans, _webhooks, _schedules, _ai,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 
@@ -151,6 +159,11 @@ def storage_of(config: Settings) -> FileStorage:
     )
 
 
+def _llm(work: UnitOfWork) -> Wire:
+    runtime = work.runtime
+    return Wire(runtime.http, runtime.guard, runtime.settings.ai_timeout_seconds)
+
+
 PORTS = (
     Ports()
     .bind(OrderLookup, OrderService)
@@ -159,6 +172,10 @@ PORTS = (
     .bind(InUse, StoreService, name="stores")
     .bind(MessageGateway, _whatsapp, name="whatsapp")
     .bind(MessageGateway, _telegram, name="telegram")
+    .bind(LLMGateway, lambda work: OpenAIClient(_llm(work)), name="openai")
+    .bind(LLMGateway, lambda work: OpenAIClient(_llm(work), COMPATIBLE), name=COMPATIBLE)
+    .bind(LLMGateway, lambda work: AnthropicClient(_llm(work)), name="anthropic")
+    .bind(LLMGateway, lambda work: GeminiClient(_llm(work)), name="gemini")
 )
 
 SUBSCRIBERS: Subscribers = {

@@ -132,6 +132,10 @@ class Guard:
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise NotDelivered(type(error).__name__) from None
 
+    def backend(self) -> httpcore.AsyncNetworkBackend:
+        """Dials only what this guard allows; for a client whose answers ``post`` cannot hold."""
+        return _Dialler(self)
+
     async def addresses(self, host: str, port: int) -> list[str]:
         """The addresses to dial, every one of them judged. Raises UrlRefused, OSError."""
         literal = _literal(host)

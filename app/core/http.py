@@ -19,6 +19,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import httpcore
 import httpx
 
 from app.core.clock import now
@@ -69,17 +70,25 @@ def user_agent() -> str:
         return "largo/dev"
 
 
-def new_http_client(timeout: httpx.Timeout = TIMEOUT) -> httpx.AsyncClient:
+def new_http_client(
+    timeout: httpx.Timeout = TIMEOUT, *, backend: httpcore.AsyncNetworkBackend | None = None
+) -> httpx.AsyncClient:
     """Make the client that the whole process shares; the caller closes it.
 
     Redirects are never followed and the environment's proxies and ``.netrc`` are not read:
-    credentials go to the configured host and to nobody else.
+    credentials go to the configured host and to nobody else. ``backend`` dials instead of the
+    usual one, e.g. the guard's.
     """
     logging.getLogger("httpx").addFilter(_without_request_lines)
+    transport = httpx.AsyncHTTPTransport(verify=tls_context(), limits=LIMITS, trust_env=False)
+    if backend is not None:
+        # httpx has no parameter for it; its pool does (httpcore, "network backends").
+        transport._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls_context(), max_connections=1, network_backend=backend
+        )
     return httpx.AsyncClient(
-        verify=tls_context(),
+        transport=transport,
         timeout=timeout,
-        limits=LIMITS,
         headers={"user-agent": user_agent()},
         follow_redirects=False,
         trust_env=False,

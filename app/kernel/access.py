@@ -49,6 +49,8 @@ MODULES: dict[str, frozenset[str]] = {
             "webhooks:write",
             "schedules:read",
             "schedules:write",
+            "ai:read",
+            "ai:write",
         }
     ),
 }

@@ -99,6 +99,11 @@ def settings(where: Where, kept: Mapping[str, str], environment: str) -> dict[st
         "WEBHOOK_ALLOWED_NETWORKS": "" if environment == "production" else "127.0.0.0/8",
         "WHATSAPP_GRAPH_BASE_URL": f"{where.sandbox_url}/graph",
         "TELEGRAM_API_BASE_URL": f"{where.sandbox_url}/telegram",
+        "OPENAI_BASE_URL": f"{where.sandbox_url}/openai/v1",
+        "ANTHROPIC_BASE_URL": f"{where.sandbox_url}/anthropic",
+        "GEMINI_BASE_URL": f"{where.sandbox_url}/gemini",
+        # The sandbox takes any key, so a fresh tenant can ask without connecting anything.
+        "OPENAI_API_KEY": "sk-sandbox-openai",
         **kept,
     }
 

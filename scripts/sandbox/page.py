@@ -90,9 +90,12 @@ def page(request: Request, vendors: list[str]) -> HTMLResponse:
 
 
 def _tab(name: str, texts: dict[str, str]) -> str:
-    label = {"": texts["all"], "unknown": texts["unknown"], "whatsapp": "WhatsApp"}.get(
-        name, name.capitalize()
-    )
+    label = {
+        "": texts["all"],
+        "unknown": texts["unknown"],
+        "whatsapp": "WhatsApp",
+        "openai": "OpenAI",
+    }.get(name, name.capitalize())
     pressed = "false" if name else "true"
     return (
         f'<button type="button" data-vendor="{escape(name)}" aria-pressed="{pressed}">'

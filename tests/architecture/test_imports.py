@@ -22,6 +22,9 @@ LEVELS = {
 """A module of a slice imports its own level's or lower ones of its slice, never higher ones."""
 
 LARGER_SLICES = {
+    "app.kernel.ai.pricing": 1,
+    "app.kernel.ai.accounts": 3.5,
+    "app.kernel.ai.ledger": 3.8,
     "app.kernel.files.storage": 3.5,
     "app.kernel.files.images": 1.5,
     "app.kernel.files.intake": 3.6,

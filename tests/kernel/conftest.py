@@ -10,6 +10,9 @@ import pytest
 
 from app.main import Largo
 from tests.factories.tenants import Member, World
+from tests.sandbox.server import http, sandbox, sandbox_url
+
+__all__ = ["http", "sandbox", "sandbox_url"]
 
 ClientOf = Callable[[World, Member], Awaitable[httpx.AsyncClient]]
 

@@ -35,6 +35,15 @@ uvicorn.Server(config).run([socket.socket(fileno=int(sys.argv[1]))])
 """
 APP_SECRET = "segredo-de-teste-do-aplicativo"
 Json = Any
+LLM_DEFAULTS: dict[str, Json] = {
+    "answer": "",
+    "piece_delay_ms": 0,
+    "cut_after": None,
+    "fail_after": None,
+    "cached_tokens": 0,
+    "reasoning_tokens": 0,
+    "filtered": False,
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,9 @@ class SandboxServer:
         for vendor in ("whatsapp", "telegram"):
             await self.put(f"{vendor}/knobs")
             await self.put(vendor, tokens=[])
+        for vendor in ("openai", "anthropic", "gemini"):
+            await self.put(f"{vendor}/knobs")
+            await self.put(vendor, tokens=[], **LLM_DEFAULTS)
         await self.put("whatsapp", callback_url="", app_secret="", attempts=3, retry_delay_ms=10)
         await self.http.delete(f"{self.url}/_sandbox/requests")
 

@@ -30,6 +30,23 @@ class TelegramSecret(Input):
     bot_token: Token
 
 
+Model = Annotated[str, Field(max_length=200, pattern=r"^[\x21-\x7e]*$")]
+"""A vendor's name of a model; empty: the platform's choice."""
+
+
+class AiConfig(Input):
+    model: Model = ""
+
+
+class CompatibleConfig(Input):
+    base_url: str = Field(max_length=500, pattern=r"^https?://[\x21-\x7e]+$")
+    model: Model = Field(min_length=1)
+
+
+class AiSecret(Input):
+    api_key: Token
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """Public configuration and secret parts of one vendor's credentials."""
@@ -44,6 +61,10 @@ PROVIDERS = {
     for p in (
         Provider("whatsapp", WhatsAppConfig, WhatsAppSecret),
         Provider("telegram", TelegramConfig, TelegramSecret),
+        Provider("openai", AiConfig, AiSecret),
+        Provider("anthropic", AiConfig, AiSecret),
+        Provider("gemini", AiConfig, AiSecret),
+        Provider("openai-compatible", CompatibleConfig, AiSecret),
     )
 }
 

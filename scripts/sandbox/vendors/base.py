@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from scripts.sandbox.callbacks import Callbacks
 from scripts.sandbox.knobs import ErrorKnob, Knobs
 from scripts.sandbox.recorder import Received, Recorder, mask
 from scripts.sandbox.settings import SandboxSettings
+
+_KEYS = frozenset({"x-api-key", "x-goog-api-key"})
 
 
 class VendorConfig(BaseModel):
@@ -38,6 +41,8 @@ class Reply:
     verdict: str
     headers: dict[str, str] | None = None
     after: Callable[[], None] | None = None
+    respond: Callable[[], Response] | None = None
+    """Makes the answer where it is more than a body, e.g. a stream; ``body`` is for the list."""
 
 
 class Vendor(ABC):
@@ -86,8 +91,7 @@ class Vendor(ABC):
             await parsed_body(request),
         )
         self.describe(entry)
-        if self.knobs.latency_ms:
-            await asyncio.sleep(self.knobs.latency_ms / 1000)
+        await self._be_slow()
         error = self.knobs.take_error()
         reply = self._forced(error) if error else self.receive(request, entry)
         entry.status, entry.answer, entry.verdict = reply.status, reply.body, reply.verdict
@@ -96,9 +100,17 @@ class Vendor(ABC):
         if reply.verdict == "accepted" and self.knobs.take_drop():
             entry.verdict = "answer dropped"
             await cut(request)
+        if reply.respond is not None:
+            return reply.respond()
         if isinstance(reply.body, str):
             return HTMLResponse(reply.body, reply.status, reply.headers)
         return JSONResponse(reply.body, reply.status, reply.headers)
+
+    async def _be_slow(self) -> None:
+        """Until the latency has passed, or somebody lowers it: that lets go who waits."""
+        began = time.monotonic()
+        while (left := began + self.knobs.latency_ms / 1000 - time.monotonic()) > 0:  # noqa: ASYNC110 - others change it
+            await asyncio.sleep(min(left, 0.05))
 
     def _forced(self, error: ErrorKnob) -> Reply:
         if not error.code.startswith("http-"):
@@ -126,6 +138,8 @@ def shown_headers(request: Request) -> dict[str, str]:
     if "authorization" in headers:
         scheme, _, secret = headers["authorization"].partition(" ")
         headers["authorization"] = f"{scheme} {mask(secret)}"
+    for name in _KEYS & headers.keys():
+        headers[name] = mask(headers[name])
     return headers
 
 
