@@ -45,13 +45,18 @@ from app.integrations.s3.client import S3Storage
 from app.integrations.telegram.client import TelegramClient
 from app.integrations.whatsapp.client import WhatsAppClient
 from app.kernel import health, idempotency
+from app.kernel.account.endpoints import router as account_router
 from app.kernel.ai import models as _ai
 from app.kernel.ai.endpoints import router as ai_router
+from app.kernel.apikeys import models as _apikeys
+from app.kernel.apikeys.endpoints import router as apikeys_router
 from app.kernel.audit import models as _audit
 from app.kernel.audit.endpoints import router as audit_router
 from app.kernel.connections import models as _connections
 from app.kernel.connections.endpoints import router as connections_router
 from app.kernel.contacts import models as _contacts
+from app.kernel.departments import models as _departments
+from app.kernel.departments.endpoints import router as departments_router
 from app.kernel.files import jobs as files
 from app.kernel.files import models as _files
 from app.kernel.files.endpoints import router as files_router
@@ -71,7 +76,10 @@ from app.kernel.schedules.jobs import scheduled
 from app.kernel.schedules.service import tick_all
 from app.kernel.sessions import models as _sessions
 from app.kernel.sessions.endpoints import router as sessions_router
+from app.kernel.sessions.endpoints import users_router as user_sessions_router
 from app.kernel.tenants import models as _tenants
+from app.kernel.totp import models as _totp
+from app.kernel.totp.endpoints import router as totp_router
 from app.kernel.usage import models as _usage
 from app.kernel.usage.endpoints import router as usage_router
 from app.kernel.users import models as _users
@@ -93,9 +101,14 @@ ROUTERS: list[APIRouter] = [
     orders_admin_router,
     health.router,
     sessions_router,
+    totp_router,
+    account_router,
     realtime_router,
     users_router,
+    user_sessions_router,
     groups_router,
+    departments_router,
+    apikeys_router,
     audit_router,
     files_router,
     connections_router,
@@ -120,7 +133,8 @@ ROUTERS: list[APIRouter] = [
 MODELS = (
     _tenants, _users, _groups, _sessions, _audit, _contacts, _files, _connections, _jobs,
     _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
-    _orders, _checkout, _notifications, _usage, _plans, _webhooks, _schedules, _ai,
+    _orders, _checkout, _notifications, _usage, _plans, _webhooks, _schedules, _ai, _apikeys,
+    _totp, _departments,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 

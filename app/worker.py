@@ -17,6 +17,7 @@ from app.core.redis import Bus
 from app.core.settings import Settings, settings
 from app.core.tokens import Tokens
 from app.kernel.jobs.service import Worker
+from app.kernel.keyring import Keyring
 from app.kernel.tenancy import TenantDirectory
 from app.kernel.work import Runtime
 
@@ -32,6 +33,7 @@ def build_runtime(config: Settings) -> Runtime:
         bus=bus,
         tenants=TenantDirectory(database, bus),
         tokens=tokens,
+        keys=Keyring(database, bus),
         passwords=Passwords(rounds=4 if config.environment == "test" else 12),
         vault=Vault(config.encryption_keys),
         limiter=SharedLimiter(bus.redis),

@@ -8,6 +8,16 @@ from uuid import UUID
 from app.contracts.events import Event
 
 
+class AgentStatusChanged(Event):
+    """Somebody came, stepped away or left; told by themselves."""
+
+    name: ClassVar[str] = "platform.agent_status_changed"
+    resource: ClassVar[str] = "user"
+    topic: ClassVar[str | None] = "team"
+    user_id: UUID
+    status: str
+
+
 class WebhookEndpointDisabled(Event):
     """Switched off by us, not by a person; ``reason`` is ``gone`` (410) or ``failing``."""
 

@@ -158,7 +158,13 @@ class Sessions(BaseModel):
         10, ge=1, description="Sessions per user; a new one cuts the oldest."
     )
     login_attempts_per_minute: int = Field(
-        6, ge=1, description="Password attempts per account and address."
+        6, ge=1, description="Password attempts per minute at one account from one address."
+    )
+    login_attempts_per_account: int = Field(
+        30, ge=1, description="Password attempts per minute at one account from all addresses."
+    )
+    login_attempts_per_address: int = Field(
+        60, ge=1, description="Password attempts per minute from one address at all accounts."
     )
 
 

@@ -38,8 +38,12 @@ MODULES: dict[str, frozenset[str]] = {
             "users:write",
             "groups:read",
             "groups:write",
+            "api-keys:read",
+            "api-keys:write",
             "audit:read",
             "files:read",
+            "departments:read",
+            "departments:write",
             "files:write",
             "connections:read",
             "connections:write",
@@ -58,6 +62,11 @@ MODULES: dict[str, frozenset[str]] = {
 
 ALWAYS_ON = frozenset({"platform"})
 """Modules that no plan takes away: without them nobody could manage users or pay."""
+
+NOT_FOR_KEYS = frozenset(
+    {"platform.users:write", "platform.groups:write", "platform.api-keys:write"}
+)
+"""What no API key may do: hand out access. A leaked key must not outlive its revocation."""
 
 _ALL = frozenset(f"{m}.{a}" for m, actions in MODULES.items() for a in actions)
 _READ = frozenset(g for g in _ALL if g.endswith(":read"))
@@ -91,6 +100,11 @@ class ActionNotAllowed(Forbidden):
     title = "Neither your role nor your groups grant this action: ask an administrator."
 
 
+class PersonOnly(Forbidden):
+    code = "person-only"
+    title = "This is for people: log in. An API key reaches only the actions it was given."
+
+
 class SystemAdminOnly(Forbidden):
     code = "system-admin-only"
     title = "Only the owner of the platform may do this."
@@ -102,8 +116,22 @@ def effective_grants(role: str, group_grants: frozenset[str]) -> frozenset[str]:
     return ROLE_GRANTS.get(role, frozenset()) | (group_grants & _ALL)
 
 
+def grants_of(who: Identity) -> frozenset[str]:
+    """What this member may do; through an API key, what both the key and its maker may."""
+    own = effective_grants(who.role, who.group_grants)
+    return own if who.key is None else (own & who.key.scopes) - NOT_FOR_KEYS
+
+
+async def current_person(request: Request) -> Identity:
+    """The member who asks, in person. Raises PersonOnly, and as ``current_identity`` does."""
+    identity = await current_identity(request)
+    if identity.key is not None:
+        raise PersonOnly()
+    return identity
+
+
 def require_module(module: str, action: str) -> Any:
-    """Gate: a member of the tenant whose plan has ``module`` and who is granted ``action``."""
+    """Gate: a member or an API key of the tenant whose plan has ``module``, granted ``action``."""
     if action not in MODULES[module]:
         raise LookupError(f"{module}.{action} is not in access.MODULES")
     grant = f"{module}.{action}"
@@ -112,17 +140,17 @@ def require_module(module: str, action: str) -> Any:
         identity: Identity = await current_identity(request)
         if module not in ALWAYS_ON and module not in request.scope["meta"].tenant.modules:
             raise ModuleNotEnabled(module=module)
-        if grant not in effective_grants(identity.role, identity.group_grants):
+        if grant not in grants_of(identity):
             raise ActionNotAllowed(module=module, action=action)
 
     return _gate(check, module=module, action=action)
 
 
 def tenant_member() -> Any:
-    """Gate: any logged-in member of the tenant."""
+    """Gate: any logged-in member of the tenant, in person."""
 
     async def check(request: Request) -> None:
-        await current_identity(request)
+        await current_person(request)
 
     return _gate(check, kind="member")
 
@@ -131,7 +159,7 @@ def system_admin() -> Any:
     """Gate: the owner of the super-admin tenant."""
 
     async def check(request: Request) -> None:
-        identity = await current_identity(request)
+        identity = await current_person(request)
         if identity.role != "owner" or not request.scope["meta"].tenant.is_super_admin:
             raise SystemAdminOnly()
 

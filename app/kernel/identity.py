@@ -20,6 +20,8 @@ from app.core.redis import Bus
 from app.core.tokens import Claims, TokenInvalid, Tokens
 
 COOKIE = "admin_token"
+KEY_PREFIX = "lgk_"
+"""How API keys begin: told from session tokens at a glance, and found by scanners of leaks."""
 TOPIC = "sessions"
 _CACHED_S = 1.0
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -28,6 +30,11 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 class SessionEnded(Unauthenticated):
     code = "session-ended"
     title = "This session was ended or expired: log in again."
+
+
+class ApiKeyInvalid(Unauthenticated):
+    code = "api-key-invalid"
+    title = "This API key is unknown, expired or revoked, or who made it left: create another one."
 
 
 class TenantMismatch(Forbidden):
@@ -41,14 +48,28 @@ class CrossSiteRequest(Forbidden):
 
 
 @dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """The API key through which somebody's program asks."""
+
+    id: UUID
+    label: str
+    """Its name and visible beginning, as the audit trail tells it."""
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
+    """A member with their session; or, with ``key``, a program a member made an API key for."""
+
     user_id: UUID
     tenant_id: UUID
     session_id: UUID
+    """Of a key, which has no session, the key's own id."""
     email: str
     name: str
     role: str
     group_grants: frozenset[str]
+    key: KeyFacts | None = None
 
 
 class SessionKey(Protocol):
@@ -62,17 +83,21 @@ class SessionKey(Protocol):
     def session_id(self) -> UUID: ...
 
 
+GROUP_GRANTS = """
+(SELECT coalesce(array_agg(DISTINCT x), '{}') FROM group_members m
+   JOIN groups g ON g.tenant_id = m.tenant_id AND g.id = m.group_id, unnest(g.grants) AS x
+  WHERE m.tenant_id = u.tenant_id AND m.user_id = u.id)
+"""
+"""What the groups of the user ``u`` grant."""
+
 # One look-up answers: is the session alive, is the user active, what do groups grant.
-_FIND = """
-SELECT u.id AS user_id, u.email, u.name, u.role, s.last_seen_at,
-  (SELECT coalesce(array_agg(DISTINCT x), '{}') FROM group_members m
-     JOIN groups g ON g.tenant_id = m.tenant_id AND g.id = m.group_id, unnest(g.grants) AS x
-    WHERE m.tenant_id = u.tenant_id AND m.user_id = u.id) AS grants
+_FIND = f"""
+SELECT u.id AS user_id, u.email, u.name, u.role, s.last_seen_at, {GROUP_GRANTS} AS grants
 FROM user_sessions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
 WHERE s.tenant_id = $1 AND s.id = $2 AND s.user_id = $3 AND s.revoked_at IS NULL
   AND s.expires_at > now() AND s.last_seen_at > now() - make_interval(mins => $4)
   AND u.is_active
-"""
+"""  # noqa: S608 - joined from our own text
 _TOUCH = """
 UPDATE user_sessions SET last_seen_at = now()
 WHERE tenant_id = $1 AND id = $2 AND last_seen_at < now() - interval '60 seconds'
@@ -119,6 +144,17 @@ class Sessions:
         return identity
 
 
+def key_from(meta: Any) -> str | None:
+    """The API key a request carries, in X-Api-Key or as its Bearer."""
+    given: str | None = meta.header(b"x-api-key")
+    if given is not None:
+        return given.strip()
+    header = meta.header(b"authorization")
+    if header is not None and header[7 : 7 + len(KEY_PREFIX)] == KEY_PREFIX:
+        return str(header[7:]).strip() if header[:7].lower() == "bearer " else None
+    return None
+
+
 def token_from(meta: Any) -> tuple[str, bool] | None:
     """The access token a request carries, and whether it came as a cookie."""
     header = meta.header(b"authorization")
@@ -142,12 +178,15 @@ def claims_from(tokens: Tokens, meta: Any) -> Claims | None:
 async def current_identity(request: Request) -> Identity:
     """The member who asks; every gate but ``public`` calls it.
 
-    Raises Unauthenticated, SessionEnded, TenantMismatch, CrossSiteRequest.
+    Raises Unauthenticated, SessionEnded, ApiKeyInvalid, TenantMismatch, CrossSiteRequest.
     """
     meta = request.scope["meta"]
     if meta.identity is not None:
         found: Identity = meta.identity
         return found
+    key = key_from(meta)
+    if key is not None:
+        return await _of_key(request, key)
     carried = token_from(meta)
     if carried is None:
         raise Unauthenticated()
@@ -163,6 +202,18 @@ async def current_identity(request: Request) -> Identity:
     meta.identity = await request.app.state.sessions.identity(claims)
     identity: Identity = meta.identity
     return identity
+
+
+async def _of_key(request: Request, key: str) -> Identity:
+    # Needs no check of the origin: a browser sends this header only when its page was given a key.
+    meta = request.scope["meta"]
+    found: Identity | None = await request.app.state.runtime.keys.identity(key)
+    if found is None:
+        raise ApiKeyInvalid()
+    if meta.tenant is None or meta.tenant.id != found.tenant_id:
+        raise TenantMismatch()
+    meta.identity = found
+    return found
 
 
 def refuse_cross_site(meta: Any, allowed_origins: tuple[str, ...]) -> None:

@@ -26,7 +26,7 @@ from app.core.problems import Problem, TooMany
 from app.core.ratelimit import Limit, LocalLimiter
 from app.core.settings import Settings
 from app.core.tokens import TokenInvalid
-from app.kernel.identity import claims_from
+from app.kernel.identity import claims_from, key_from
 from app.kernel.request import Headers, Meta, answer
 from app.kernel.tenancy import TenantContext, TenantSuspended, UnknownTenant
 from app.kernel.work import Runtime
@@ -180,7 +180,7 @@ class RateLimit:
     """General limits per address, decided in this process; strict shared ones sit on routes."""
 
     def __init__(self, settings: Settings, runtime: Runtime) -> None:
-        self._tokens = runtime.tokens
+        self._tokens, self._keys = runtime.tokens, runtime.keys
         self._limiter = LocalLimiter()
         self._reads = self._told(Limit("reads", settings.rate_limit_reads_per_minute, 60))
         self._writes = self._told(Limit("anonymous", settings.rate_limit_anonymous, 15 * 60))
@@ -202,7 +202,10 @@ class RateLimit:
         return None
 
     def _is_member(self, meta: Meta) -> bool:
-        """Whether the request carries a token we signed; any other header proves nothing."""
+        """Whether the request carries a token we signed or a key that was good a while ago."""
+        key = key_from(meta)
+        if key is not None:
+            return self._keys.is_proven(key)
         try:
             return claims_from(self._tokens, meta) is not None
         except TokenInvalid:
@@ -221,6 +224,7 @@ class Tenancy:
 
     def __init__(self, settings: Settings, runtime: Runtime) -> None:
         self._directory, self._tokens = runtime.tenants, runtime.tokens
+        self._keys = runtime.keys
         self._domain = f".{settings.base_domain}" if settings.base_domain else ""
         self._legacy = settings.legacy_tenant
 
@@ -259,6 +263,10 @@ class Tenancy:
         return await self._directory.find("host", host)
 
     async def _by_session(self, meta: Meta) -> TenantContext | None:
+        key = key_from(meta)
+        if key is not None:
+            who = await self._keys.identity(key)
+            return await self._directory.by_id(who.tenant_id) if who else None
         try:
             claims = claims_from(self._tokens, meta)
         except TokenInvalid:

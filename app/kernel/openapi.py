@@ -18,15 +18,17 @@ from app.core.problems import (
     Unauthenticated,
     problems,
 )
-from app.kernel.access import ActionNotAllowed, ModuleNotEnabled, SystemAdminOnly
-from app.kernel.identity import COOKIE, SessionEnded, TenantMismatch
+from app.kernel.access import ActionNotAllowed, ModuleNotEnabled, PersonOnly, SystemAdminOnly
+from app.kernel.identity import COOKIE, ApiKeyInvalid, SessionEnded, TenantMismatch
 from app.kernel.tenancy import UnknownTenant
 
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+    "api_key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
 }
-_EITHER: list[dict[str, list[str]]] = [{name: []} for name in _SCHEMES]
+_PERSON: list[dict[str, list[str]]] = [{"bearer": []}, {"cookie": []}]
+_ANY: list[dict[str, list[str]]] = [*_PERSON, {"api_key": []}]
 
 
 def document(api: FastAPI) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def document(api: FastAPI) -> dict[str, Any]:
     components.setdefault("schemas", {})["Problem"] = SCHEMA
     components["securitySchemes"] = _SCHEMES
     for operation, gate in _gated(api, found):
-        operation["security"] = _EITHER
+        operation["security"] = _ANY if "action" in gate else _PERSON
         _add_answers(operation["responses"], _refusals(gate))
     for item in found["paths"].values():
         for operation in item.values():
@@ -73,9 +75,11 @@ def _gated(api: FastAPI, found: dict[str, Any]) -> Iterator[tuple[dict[str, Any]
 
 def _refusals(gate: dict[str, Any]) -> list[type[Problem]]:
     always: list[type[Problem]] = [Unauthenticated, SessionEnded, TenantMismatch]
+    if "action" in gate:
+        return [*always, ApiKeyInvalid, ModuleNotEnabled, ActionNotAllowed]
     if gate.get("kind") == "system":
-        return [*always, SystemAdminOnly]
-    return [*always, ModuleNotEnabled, ActionNotAllowed] if "action" in gate else always
+        return [*always, PersonOnly, SystemAdminOnly]
+    return [*always, PersonOnly]
 
 
 def _add_answers(answers: dict[str, Any], kinds: list[type[Problem]]) -> None:

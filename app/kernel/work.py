@@ -32,6 +32,7 @@ from app.core.ratelimit import SharedLimiter
 from app.core.redis import Bus
 from app.core.settings import Settings
 from app.core.tokens import Tokens
+from app.kernel.keyring import Keyring
 from app.kernel.tenancy import TenantContext, TenantDirectory, TenantRequired
 
 P = TypeVar("P")
@@ -61,7 +62,7 @@ Schedulable = dict[str, str]
 class Actor:
     """Who acts, for the audit trail."""
 
-    kind: Literal["user", "public", "job", "system"]
+    kind: Literal["user", "api_key", "public", "job", "system"]
     name: str
     id: UUID | None = None
     request_id: str | None = None
@@ -78,6 +79,7 @@ class Runtime:
     bus: Bus
     tenants: TenantDirectory
     tokens: Tokens
+    keys: Keyring
     passwords: Passwords
     vault: Vault
     limiter: SharedLimiter
@@ -293,12 +295,15 @@ def runtime_of(request: Request) -> Runtime:
 
 
 def actor_of(request: Request) -> Actor:
-    """Who makes this request: the member the gate found, or the public."""
+    """Who makes this request: the member or the API key the gate found, or the public."""
     meta = request.scope["meta"]
     identity = meta.identity
     agent = meta.header(b"user-agent")
     if identity is None:
         return Actor("public", "storefront", None, meta.request_id, meta.client_ip, agent)
+    if identity.key is not None:
+        key = identity.key
+        return Actor("api_key", key.label, key.id, meta.request_id, meta.client_ip, agent)
     return Actor("user", identity.email, identity.user_id, meta.request_id, meta.client_ip, agent)
 
 

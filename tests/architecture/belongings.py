@@ -192,13 +192,26 @@ async def _people(found: Belongings, owner: httpx.AsyncClient) -> None:
             f"/api/v1/admin/groups/{group_id}/members", json={"user_ids": [str(member.id)]}
         )
     )
+    department = await owner.post(
+        "/api/v1/admin/departments", json={"name": f"Entregas {found.mark}"}, headers=key()
+    )
+    api_key = await owner.post(
+        "/api/v1/admin/api-keys",
+        json={"name": f"ERP {found.mark}", "scopes": ["commerce.orders:read"]},
+    )
     found.in_path |= {
+        "departments/department_id": _ok(department)["id"],
+        "api-keys/key_id": _ok(api_key)["id"],
         "users/user_id": str(member.id),
         "addresses/address_id": _ok(address)["id"],
         "groups/group_id": group_id,
         "sessions/session_id": str(found.world.owner.session_id),
     }
-    found.in_body |= {"user_ids": str(member.id), "actor_id": str(found.world.owner.id)}
+    found.in_body |= {
+        "user_ids": str(member.id),
+        "actor_id": str(found.world.owner.id),
+        "department_id": found.in_path["departments/department_id"],
+    }
 
 
 async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owner) -> None:

@@ -29,6 +29,8 @@ LARGER_SLICES = {
     "app.kernel.files.images": 1.5,
     "app.kernel.files.intake": 3.6,
     "app.kernel.jobs.admin": 4,
+    "app.kernel.sessions.attempts": 3.5,
+    "app.kernel.totp.enrolment": 4.5,
     "app.kernel.webhooks.delivery": 4,
     "app.commerce.catalog.admin": 5,
     "app.commerce.catalog.snapshot": 3.5,

@@ -15,6 +15,7 @@ OUTSIDE = {"/health", "/health/ready", "/problems", "/problems/{code}", "/media/
 """Not part of the API's version: for load balancers, links in problems, and browsers' caches."""
 
 NOT_IDEMPOTENT = {
+    "POST /api/v1/admin/api-keys": "its answer shows a secret, which is stored nowhere in the open",
     "POST /api/v1/admin/central/tenants/{tenant_id}/plan": "sets a state",
     "POST /api/v1/admin/central/tenants/{tenant_id}/reactivate": "sets a state",
     "POST /api/v1/admin/central/tenants/{tenant_id}/suspend": "sets a state",
@@ -96,6 +97,7 @@ def test_public_routes_are_these(routes: list[Endpoint]) -> None:
         "GET /problems",
         "GET /problems/{code}",
         "POST /api/v1/auth/login",
+        "POST /api/v1/auth/login/totp",
         "POST /api/v1/auth/refresh",
         "POST /api/v1/checkout",
         "POST /api/v1/checkout/preview",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from datetime import timedelta
 
 import asyncpg
@@ -9,10 +12,12 @@ import httpx
 import pytest
 
 from app.core.clock import now
+from app.kernel.audit import service
 from tests.factories.tenants import World
 from tests.kernel.conftest import ClientOf
 
 AUDIT = "/api/v1/admin/audit"
+EXPORT, OWN = "/api/v1/admin/audit/export", "/api/v1/user/audit-logs"
 GROUPS = "/api/v1/admin/groups"
 
 
@@ -74,6 +79,79 @@ async def test_grant_and_stranger(
     assert (await agent.get(AUDIT)).json()["code"] == "action-not-allowed"
     seen = (await outsider.get(AUDIT, params={"resource_id": made["id"]})).json()
     assert seen["items"] == []
+
+
+async def test_own_part_of_the_trail(
+    owner: httpx.AsyncClient, world: World, client_of: ClientOf
+) -> None:
+    await owner.post(GROUPS, json={"name": "Balcão"})
+    agent = await client_of(world, await world.member("agent"))
+    assert (await agent.get(OWN)).json()["items"] == []
+    await agent.patch("/api/v1/user/profile", json={"name": "Marina"})
+    await agent.put("/api/v1/user/status", json={"status": "away"})
+    found = (await agent.get(OWN, params={"limit": "1"})).json()
+    assert [e["action"] for e in found["items"]] == ["platform.agent_status_changed"]
+    rest = (await agent.get(OWN, params={"cursor": found["next_cursor"]})).json()
+    assert [e["action"] for e in rest["items"]] == ["user.profile_updated"]
+    named = (await agent.get(OWN, params={"action": "user.profile_updated"})).json()
+    assert named["items"] == rest["items"]
+    later = (now() + timedelta(seconds=5)).isoformat()
+    assert (await agent.get(OWN, params={"from": later})).json()["items"] == []
+    mine = (await owner.get(OWN)).json()["items"]
+    assert [e["action"] for e in mine] == ["group.created"]
+
+
+def _table(answer: httpx.Response) -> list[dict[str, str]]:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "attachment" in answer.headers["content-disposition"]
+    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+
+
+async def test_export_holds_all_that_matches(
+    owner: httpx.AsyncClient, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_BATCH", 2)
+    evil = {"User-Agent": '=HYPERLINK("https://evil.example")'}
+    for name in ("A", 'B, "o balcão"', "C\nD", "E", "F"):
+        await owner.post(GROUPS, json={"name": name}, headers=evil)
+    rows = _table(await owner.get(EXPORT, params={"action": "group.created"}))
+    names = [json.loads(row["facts"])["after"]["name"] for row in rows]
+    assert names == ["F", "E", "C\nD", 'B, "o balcão"', "A"]
+    assert {row["user_agent"] for row in rows} == {"'" + evil["User-Agent"]}
+    assert {row["actor_id"] for row in rows} == {str(world.owner.id)}
+    everything = _table(await owner.get(EXPORT))
+    assert [row["action"] for row in everything[:2]] == ["audit.exported"] * 2
+    assert len(everything) == 7
+    later = (now() + timedelta(seconds=5)).isoformat()
+    assert _table(await owner.get(EXPORT, params={"from": later})) == []
+
+
+async def test_export_is_for_who_may_read_and_of_one_tenant(
+    owner: httpx.AsyncClient, outsider: httpx.AsyncClient, world: World, client_of: ClientOf
+) -> None:
+    await owner.post(GROUPS, json={"name": "Balcão"})
+    agent = await client_of(world, await world.member("agent"))
+    assert (await agent.get(EXPORT)).json()["code"] == "action-not-allowed"
+    assert (await owner.get(EXPORT, params={"from": "yesterday"})).status_code == 422
+    assert [row["action"] for row in _table(await outsider.get(EXPORT))] == ["audit.exported"]
+    trail = (await owner.get(AUDIT)).json()["items"]
+    assert [e["action"] for e in trail] == ["group.created"], "a refused export is none"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE audit_entries SET actor_name = 'nobody'", "DELETE FROM audit_entries"],
+)
+async def test_not_even_the_owner_of_the_table_edits_the_trail(
+    owner: httpx.AsyncClient, world: World, statement: str
+) -> None:
+    await owner.post(GROUPS, json={"name": "Balcão"})
+    before = (await owner.get(AUDIT)).json()
+    async with world.runtime.database.system_driver() as driver:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
+            await driver.execute(f"{statement} WHERE tenant_id = $1", world.tenant.id)
+    assert (await owner.get(AUDIT)).json() == before
 
 
 @pytest.mark.parametrize(

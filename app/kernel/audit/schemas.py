@@ -14,7 +14,7 @@ from app.core.schema import Output
 class AuditRead(Output):
     id: UUID
     created_at: datetime
-    actor_kind: str = Field(description="user, public, job or system.")
+    actor_kind: str = Field(description="user, api_key, public, job or system.")
     actor_id: UUID | None
     actor_name: str
     action: str

@@ -10,7 +10,7 @@ from uuid import UUID
 from app.core.pagination import Page, PageRequest
 from app.core.problems import Invalid
 from app.kernel import identity as identities
-from app.kernel.access import effective_grants
+from app.kernel.access import grants_of
 from app.kernel.groups.models import Group
 from app.kernel.groups.problems import GrantBeyondYours
 from app.kernel.groups.repository import GroupRepository
@@ -121,7 +121,7 @@ class GroupService:
 
 def _within_own(who: Identity, grants: Iterable[str]) -> None:
     # Otherwise whoever manages groups could give themselves the whole house.
-    beyond = sorted(set(grants) - effective_grants(who.role, who.group_grants))
+    beyond = sorted(set(grants) - grants_of(who))
     if beyond:
         raise GrantBeyondYours(grants=beyond)
 

@@ -9,10 +9,18 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from app.core.problems import problems
-from app.kernel.access import ALWAYS_ON, MODULES, effective_grants, public, tenant_member
+from app.kernel.access import (
+    ALWAYS_ON,
+    MODULES,
+    grants_of,
+    public,
+    require_module,
+    tenant_member,
+)
 from app.kernel.identity import COOKIE, refuse_cross_site
 from app.kernel.sessions.models import UserSession
 from app.kernel.sessions.problems import (
+    ChallengeRefused,
     RefreshRefused,
     SessionNotFound,
     TooManyLogins,
@@ -20,7 +28,9 @@ from app.kernel.sessions.problems import (
     WrongCurrentPassword,
 )
 from app.kernel.sessions.schemas import (
+    CodeLogin,
     Login,
+    LoginChallenge,
     LoginRead,
     MemberRead,
     MeRead,
@@ -29,11 +39,22 @@ from app.kernel.sessions.schemas import (
     RefreshRead,
     SessionRead,
 )
-from app.kernel.sessions.service import SessionService, change_password, log_in, refresh
+from app.kernel.sessions.service import (
+    Challenged,
+    LoggedIn,
+    SessionService,
+    change_password,
+    log_in,
+    log_in_with_code,
+    refresh,
+)
 from app.kernel.tenancy import TenantRequired
+from app.kernel.totp.problems import CodeRefused
+from app.kernel.users.problems import RoleAboveYours, UserNotFound
 from app.kernel.work import Works, runtime_of, service
 
 router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
+users_router = APIRouter(prefix="/api/v1/admin/users", tags=["users"])
 Sessions = Annotated[SessionService, service(SessionService)]
 
 
@@ -42,19 +63,32 @@ Sessions = Annotated[SessionService, service(SessionService)]
     dependencies=[public()],
     responses=problems(WrongCredentials, TooManyLogins, TenantRequired),
 )
-async def login(request: Request, response: Response, body: Login, works: Works) -> LoginRead:
-    """Log in with e-mail and password; answers a Bearer token and sets the session cookie."""
-    settings = runtime_of(request).settings
-    refuse_cross_site(request.scope["meta"], settings.cors_allowed_origins)
-    done = await log_in(works, body.email, body.password)
-    _set_cookie(response, done.access_token, done.expires_in)
-    return LoginRead(
-        access_token=done.access_token,
-        expires_in=done.expires_in,
-        refresh_token=done.refresh_token,
-        session_id=done.session.id,
-        user=MemberRead.model_validate(done.user),
-    )
+async def login(
+    request: Request, response: Response, body: Login, works: Works
+) -> LoginRead | LoginChallenge:
+    """Log in with e-mail and password; answers a Bearer token and sets the session cookie.
+
+    Who has a second factor is answered `"step": "totp-required"` and goes on with a code.
+    """
+    _refuse_cross_site(request)
+    done = await log_in(works, body.email, body.password, body.device)
+    if isinstance(done, Challenged):
+        return LoginChallenge(challenge=done.challenge, expires_in=done.expires_in)
+    return _logged_in(response, done)
+
+
+@router.post(
+    "/login/totp",
+    dependencies=[public()],
+    responses=problems(ChallengeRefused, CodeRefused, TooManyLogins, TenantRequired),
+)
+async def login_with_code(
+    request: Request, response: Response, body: CodeLogin, works: Works
+) -> LoginRead:
+    """The second step of a login: a code of the authenticator app, or a recovery code."""
+    _refuse_cross_site(request)
+    done = await log_in_with_code(works, body.challenge, body.code, body.device)
+    return _logged_in(response, done)
 
 
 @router.post(
@@ -66,8 +100,7 @@ async def refresh_tokens(
     request: Request, response: Response, body: Refresh, works: Works
 ) -> RefreshRead:
     """Exchange a refresh token for a new pair; using an old one again ends the session."""
-    settings = runtime_of(request).settings
-    refuse_cross_site(request.scope["meta"], settings.cors_allowed_origins)
+    _refuse_cross_site(request)
     pair = await refresh(works, body.refresh_token)
     _set_cookie(response, pair.access_token, int(pair.expires_in))
     return RefreshRead(
@@ -102,7 +135,7 @@ async def who_am_i(request: Request) -> MeRead:
     meta = request.scope["meta"]
     who, tenant = meta.identity, meta.tenant
     on = tenant.modules | ALWAYS_ON
-    granted = effective_grants(who.role, who.group_grants)
+    granted = grants_of(who)
     return MeRead(
         id=who.user_id,
         email=who.email,
@@ -132,6 +165,57 @@ async def list_own_sessions(request: Request, sessions: Sessions) -> Sequence[Us
 async def end_own_session(request: Request, session_id: UUID, sessions: Sessions) -> None:
     """End one of one's own sessions, e.g. on a lost phone."""
     await sessions.end(request.scope["meta"].identity, session_id)
+
+
+@users_router.get(
+    "/{user_id}/sessions",
+    response_model=list[SessionRead],
+    dependencies=[require_module("platform", "users:read")],
+    responses=problems(UserNotFound),
+)
+async def list_sessions_of(user_id: UUID, sessions: Sessions) -> Sequence[UserSession]:
+    """A user's live sessions, newest first."""
+    return await sessions.of_user(user_id)
+
+
+@users_router.delete(
+    "/{user_id}/sessions",
+    status_code=204,
+    dependencies=[require_module("platform", "users:write")],
+    responses=problems(UserNotFound, RoleAboveYours),
+)
+async def end_sessions_of(request: Request, user_id: UUID, sessions: Sessions) -> None:
+    """End all sessions of a user."""
+    await sessions.end_of_user(request.scope["meta"].identity, user_id, None)
+
+
+@users_router.delete(
+    "/{user_id}/sessions/{session_id}",
+    status_code=204,
+    dependencies=[require_module("platform", "users:write")],
+    responses=problems(UserNotFound, SessionNotFound, RoleAboveYours),
+)
+async def end_session_of(
+    request: Request, user_id: UUID, session_id: UUID, sessions: Sessions
+) -> None:
+    """End one session of a user."""
+    await sessions.end_of_user(request.scope["meta"].identity, user_id, session_id)
+
+
+def _refuse_cross_site(request: Request) -> None:
+    settings = runtime_of(request).settings
+    refuse_cross_site(request.scope["meta"], settings.cors_allowed_origins)
+
+
+def _logged_in(response: Response, done: LoggedIn) -> LoginRead:
+    _set_cookie(response, done.access_token, done.expires_in)
+    return LoginRead(
+        access_token=done.access_token,
+        expires_in=done.expires_in,
+        refresh_token=done.refresh_token,
+        session_id=done.session.id,
+        user=MemberRead.model_validate(done.user),
+    )
 
 
 def _set_cookie(response: Response, token: str, life_s: int) -> None:

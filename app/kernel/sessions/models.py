@@ -26,6 +26,8 @@ class UserSession(TenantModel):
     revoked_reason: Mapped[str | None]
     ip: Mapped[str | None]
     user_agent: Mapped[str | None]
+    device: Mapped[str | None]
+    """What its owner recognises it by, e.g. ``Chrome no Android``."""
 
     def is_alive(self, at: datetime, idle_minutes: int) -> bool:
         """Neither ended, nor past its cap, nor unused for too long."""

@@ -15,6 +15,11 @@ class TooManyLogins(TooMany):
     title = "Too many attempts: wait for the seconds in Retry-After, then try again."
 
 
+class ChallengeRefused(Unauthenticated):
+    code = "challenge-refused"
+    title = "This login took too long or was overtaken: begin again with e-mail and password."
+
+
 class SessionNotFound(NotFound):
     code = "session-not-found"
     title = "There is no such session of yours."

@@ -23,6 +23,11 @@ class SessionRepository(Repository[UserSession]):
         found = await self.session.execute(statement.with_for_update() if lock else statement)
         return found.scalar_one_or_none()
 
+    async def user_by_id(self, user_id: UUID, *, lock: bool = False) -> User | None:
+        statement = select(User).where(User.id == user_id)
+        found = await self.session.execute(statement.with_for_update() if lock else statement)
+        return found.scalar_one_or_none()
+
     async def alive(self, user_id: UUID) -> Sequence[UserSession]:
         """The user's sessions that are not over, newest first."""
         return await self.all(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
 from app.core.schema import Input, Output
 from app.kernel.users.schemas import Password
+
+Device = Annotated[
+    Annotated[str, Field(min_length=1, max_length=80)] | None,
+    Field(description="What to call the session's device; else it is told from the browser."),
+]
 
 
 class Login(Input):
@@ -22,9 +27,33 @@ class Login(Input):
 
     email: str = Field(min_length=3, max_length=254)
     password: str = Field(min_length=1, max_length=1024)
+    device: Device = None
+
+
+class CodeLogin(Input):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"challenge": "eyJ1bnRpbCI6MTc5NTM2N30.c2lnbmVkLWJ5LXVz", "code": "492039"}
+            ]
+        }
+    )
+
+    challenge: str = Field(min_length=10, max_length=1000)
+    code: str = Field(
+        min_length=6, max_length=40, description="Six digits of the app, or a recovery code."
+    )
+    device: Device = None
+
+
+class LoginChallenge(Output):
+    step: Literal["totp-required"] = "totp-required"
+    challenge: str = Field(description="For POST /auth/login/totp, with a code.")
+    expires_in: int = Field(description="Seconds.")
 
 
 class LoginRead(Output):
+    step: Literal["done"] = "done"
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the scheme's name, RFC 6750
     expires_in: int = Field(description="Seconds.")
@@ -89,3 +118,4 @@ class SessionRead(Output):
     expires_at: datetime
     ip: str | None
     user_agent: str | None
+    device: str | None

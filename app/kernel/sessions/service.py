@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,21 +10,25 @@ from typing import NamedTuple
 from uuid import UUID
 
 from app.core.clock import now
-from app.core.crypto import token_hash
+from app.core.crypto import SignatureInvalid, Signer, token_hash
 from app.core.ids import new_token
-from app.core.ratelimit import Limit
 from app.kernel import identity as identities
 from app.kernel.identity import Identity
+from app.kernel.sessions.attempts import count_code, count_password
 from app.kernel.sessions.models import RefreshToken, UserSession
 from app.kernel.sessions.problems import (
+    ChallengeRefused,
     RefreshRefused,
     SessionNotFound,
-    TooManyLogins,
     WrongCredentials,
     WrongCurrentPassword,
 )
 from app.kernel.sessions.repository import SessionRepository
+from app.kernel.sessions.rules import device_label
+from app.kernel.totp.problems import CodeRefused
+from app.kernel.totp.service import TotpService
 from app.kernel.users.models import User
+from app.kernel.users.service import UserService
 from app.kernel.work import UnitOfWork, Work, WorkFactory
 
 
@@ -36,6 +41,14 @@ class LoggedIn:
     refresh_token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """The password was right; a code of the second factor is still asked for."""
+
+    challenge: str
+    expires_in: int
+
+
 class Pair(NamedTuple):
     """What a refresh answers; words without spaces, as it is stored for the grace."""
 
@@ -45,17 +58,34 @@ class Pair(NamedTuple):
 
 
 _GRACE = timedelta(seconds=10)
+_CHALLENGE_S = 300.0
 
 
-async def log_in(works: WorkFactory, email: str, password: str) -> LoggedIn:
-    """Check the password and open a session; the oldest beyond the cap are cut.
+async def log_in(
+    works: WorkFactory, email: str, password: str, device: str | None = None
+) -> LoggedIn | Challenged:
+    """Check the password and open a session, or ask for the second factor when it is on.
 
     Two Works, because hashing takes a quarter of a second and must not hold a connection.
     Raises WrongCredentials (whether or not the account exists), TooManyLogins.
     """
-    email = email.strip().lower()
+    checked = await _checked(works, email, password)
     async with works() as work:
-        await _throttle(work, email)
+        return await _open_session(work, checked, device)
+
+
+class _Checked(NamedTuple):
+    """An account whose password was right, and what its hash was then."""
+
+    email: str
+    hashed: str | None
+    upgraded: str | None
+
+
+async def _checked(works: WorkFactory, email: str, password: str) -> _Checked:
+    email = _folded(email)
+    async with works() as work:
+        await count_password(work.runtime, str(work.tenant.id), email, work.actor.ip)
         user = await SessionRepository(work.session).user_by_email(email)
         hashed = user.password_hash if user is not None and user.is_active else None
     verdict = await work.runtime.passwords.verify(password, hashed)
@@ -63,30 +93,96 @@ async def log_in(works: WorkFactory, email: str, password: str) -> LoggedIn:
         async with works() as work:
             work.record("auth.login_failed", "user", user.id if user else None, email=email)
         raise WrongCredentials()
-    async with works() as work:
-        return await _open_session(work, email, hashed, verdict.upgraded)
+    return _Checked(email, hashed, verdict.upgraded)
 
 
-async def _throttle(work: UnitOfWork, email: str) -> None:
-    burst = work.runtime.settings.login_attempts_per_minute
-    limit = Limit("login", burst, 60)
-    decision = await work.runtime.limiter.take(limit, f"{work.tenant.id}:{email}:{work.actor.ip}")
-    if not decision.allowed:
-        problem = TooManyLogins()
-        problem.headers = {"Retry-After": str(int(decision.retry_after_s) + 1)}
-        raise problem
+def _folded(email: str) -> str:
+    return email.strip().lower()
 
 
 async def _open_session(
-    work: UnitOfWork, email: str, hashed: str | None, upgraded: str | None
-) -> LoggedIn:
-    sessions, settings = SessionRepository(work.session), work.runtime.settings
+    work: UnitOfWork, checked: _Checked, device: str | None
+) -> LoggedIn | Challenged:
     # The user's row is the lock that keeps parallel logins within the cap.
-    user = await sessions.user_by_email(email, lock=True)
-    if user is None or not user.is_active or user.password_hash != hashed:
+    user = await SessionRepository(work.session).user_by_email(checked.email, lock=True)
+    if user is None or not user.is_active or user.password_hash != checked.hashed:
         raise WrongCredentials()
-    if upgraded:
-        user.password_hash = upgraded
+    if checked.upgraded:
+        user.password_hash = checked.upgraded
+    if await TotpService(work).is_on(user.id):
+        work.record("auth.code_requested", "user", user.id)
+        return Challenged(_challenge(work, user), int(_CHALLENGE_S))
+    return await open_session(work, user, device)
+
+
+async def log_in_with_code(
+    works: WorkFactory, challenge: str, code: str, device: str | None = None
+) -> LoggedIn:
+    """The second step: a code of the app or a recovery code opens the session.
+
+    Raises ChallengeRefused, CodeRefused, TooManyLogins.
+    """
+    async with works() as work:
+        done = await _second_step(work, challenge, code, device)
+    # Raised after the commit: the audit line of a wrong code must stay.
+    if done is None:
+        raise CodeRefused()
+    return done
+
+
+async def _second_step(
+    work: UnitOfWork, challenge: str, code: str, device: str | None
+) -> LoggedIn | None:
+    user_id, fingerprint = _opened(work, challenge)
+    await count_code(work, user_id)
+    user = await SessionRepository(work.session).user_by_id(user_id, lock=True)
+    if user is None or not user.is_active or _fingerprint(user) != fingerprint:
+        raise ChallengeRefused()
+    kind = await TotpService(work).spend(user.id, code)
+    if kind is None:
+        work.record("auth.code_refused", "user", user.id)
+        return None
+    return await open_session(work, user, device, second_factor=kind)
+
+
+def _challenge(work: UnitOfWork, user: User) -> str:
+    return _challenges(work).sign(
+        {
+            "tenant": str(work.tenant.id),
+            "user": str(user.id),
+            "password": _fingerprint(user),
+            "until": time.time() + _CHALLENGE_S,
+        }
+    )
+
+
+def _opened(work: UnitOfWork, challenge: str) -> tuple[UUID, str]:
+    try:
+        found = _challenges(work).open(challenge)
+    except SignatureInvalid as error:
+        raise ChallengeRefused() from error
+    if found["tenant"] != str(work.tenant.id) or found["until"] < time.time():
+        raise ChallengeRefused()
+    return UUID(found["user"]), found["password"]
+
+
+def _challenges(work: UnitOfWork) -> Signer:
+    return Signer(work.runtime.settings.auth_secrets, "login-challenge")
+
+
+def _fingerprint(user: User) -> str:
+    # A password changed between the steps voids what the old one earned.
+    return token_hash(user.password_hash).hex()[:16]
+
+
+async def open_session(
+    work: UnitOfWork, user: User, device: str | None = None, **facts: object
+) -> LoggedIn:
+    """A session for a user who has proven to be one, with every factor they have.
+
+    Their row is locked or new; the oldest sessions beyond the cap are cut.
+    """
+    sessions, settings = SessionRepository(work.session), work.runtime.settings
     user.last_login_at = now()
     alive = await sessions.alive(user.id)
     surplus = [s.id for s in alive[settings.max_active_sessions - 1 :]]
@@ -99,9 +195,10 @@ async def _open_session(
             expires_at=now() + timedelta(days=settings.session_absolute_days),
             ip=work.actor.ip,
             user_agent=(work.actor.user_agent or "")[:300] or None,
+            device=device_label(device, work.actor.user_agent),
         )
     )
-    work.record("auth.logged_in", "session", session.id, email=email)
+    work.record("auth.logged_in", "session", session.id, email=user.email, **facts)
     token, life = work.runtime.tokens.issue(user.id, work.tenant.id, user.role, session.id)
     refresh = await _add_refresh_token(work, session)
     return LoggedIn(user, session, token, life, refresh)
@@ -166,32 +263,38 @@ def _context(work: UnitOfWork, link: RefreshToken) -> str:
     return f"{work.tenant.id}:refresh_tokens:{link.id}"
 
 
-async def change_password(works: WorkFactory, who: Identity, current: str, password: str) -> None:
-    """Set one's own password; every other session of the user ends (ASVS 7.4.3).
+async def check_password(works: WorkFactory, who: Identity, password: str) -> str:
+    """Ask a member for their password again; answers the hash that it was right against.
 
     Raises WrongCurrentPassword, TooManyLogins (guesses here count as guesses at the login).
     """
     async with works() as work:
-        await _throttle(work, who.email)
-        user = await SessionRepository(work.session).user_by_email(who.email)
+        await count_password(work.runtime, str(work.tenant.id), who.email, work.actor.ip)
+        user = await SessionRepository(work.session).user_by_id(who.user_id)
         known = user.password_hash if user is not None else None
-    verdict = await work.runtime.passwords.verify(current, known)
-    if not verdict.ok:
+    verdict = await work.runtime.passwords.verify(password, known)
+    if not verdict.ok or known is None:
         async with works() as work:
-            work.record("auth.password_change_failed", "user", who.user_id)
+            work.record("auth.password_check_failed", "user", who.user_id)
         raise WrongCurrentPassword()
-    hashed = await work.runtime.passwords.hash(password)
+    return known
+
+
+async def change_password(works: WorkFactory, who: Identity, current: str, password: str) -> None:
+    """Set one's own password; every other session of the user ends (ASVS 7.4.3).
+
+    Raises WrongCurrentPassword, TooManyLogins.
+    """
+    known = await check_password(works, who, current)
     async with works() as work:
-        sessions = SessionRepository(work.session)
-        user = await sessions.user_by_email(who.email, lock=True)
+        hashed = await work.runtime.passwords.hash(password)
+        user = await SessionRepository(work.session).user_by_id(who.user_id, lock=True)
         # Changed meanwhile by somebody else: the password given is no longer the current one.
-        if user is None or user.id != who.user_id or user.password_hash != known:
+        if user is None or user.password_hash != known:
             raise WrongCurrentPassword()
         user.password_hash = hashed
-        others = [s.id for s in await sessions.alive(user.id) if s.id != who.session_id]
-        await sessions.revoke(others, "password-changed")
-        work.record("auth.password_changed", "user", user.id, sessions_ended=len(others))
-        work.ring(identities.TOPIC)
+        ended = await SessionService(work).end_others(who, "password-changed")
+        work.record("auth.password_changed", "user", user.id, sessions_ended=ended)
 
 
 class SessionService:
@@ -215,4 +318,37 @@ class SessionService:
             raise SessionNotFound()
         await self.sessions.revoke([session_id], "ended-by-user")
         self.work.record("auth.session_ended", "session", session_id)
+        self.work.ring(identities.TOPIC)
+
+    async def end_others(self, who: Identity, reason: str) -> int:
+        """End all of one's own sessions but this one; answers how many there were."""
+        others = [s.id for s in await self.sessions.alive(who.user_id) if s.id != who.session_id]
+        await self.sessions.revoke(others, reason)
+        self.work.ring(identities.TOPIC)
+        return len(others)
+
+    async def of_user(self, user_id: UUID) -> Sequence[UserSession]:
+        """Somebody's live sessions, newest first. Raises UserNotFound."""
+        await UserService(self.work).get(user_id)
+        return await self.sessions.alive(user_id)
+
+    async def end_of_user(self, who: Identity, user_id: UUID, session_id: UUID | None) -> None:
+        """End one session of somebody, or all of them.
+
+        Of many at once one does it, the others find it done.
+        Raises UserNotFound, RoleAboveYours, SessionNotFound.
+        """
+        # The user's row is locked: a session being opened is either seen here or comes after.
+        await UserService(self.work).manageable(who, user_id)
+        if session_id is None:
+            ids = [s.id for s in await self.sessions.alive(user_id)]
+        else:
+            session = await self.sessions.get(session_id)
+            if session.user_id != user_id:
+                raise SessionNotFound()
+            ids = [session.id] if session.revoked_at is None else []
+        if not ids:
+            return
+        await self.sessions.revoke(ids, "ended-by-administrator")
+        self.work.record("auth.sessions_ended", "user", user_id, sessions=ids)
         self.work.ring(identities.TOPIC)

@@ -40,6 +40,12 @@ class UserService:
         """One user. Raises UserNotFound."""
         return await self.users.get(user_id)
 
+    async def manageable(self, who: Identity, user_id: UUID) -> User:
+        """A user one may manage, locked for it. Raises UserNotFound, RoleAboveYours."""
+        user = await self.users.get(user_id, lock=True)
+        self._may(who, user.role)
+        return user
+
     async def create(self, who: Identity, body: UserCreate) -> User:
         """Add a user. Raises RoleAboveYours, LimitReached, EmailTaken."""
         self._may(who, body.role)
@@ -70,8 +76,7 @@ class UserService:
         Raises UserNotFound, RoleAboveYours.
         """
         hashed = await self.work.runtime.passwords.hash(password)
-        user = await self.users.get(user_id, lock=True)
-        self._may(who, user.role)
+        user = await self.manageable(who, user_id)
         user.password_hash = hashed
         await self._shut_out(user, "password-changed")
         self.work.record("user.password_set", "user", user.id)
