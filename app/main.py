@@ -20,6 +20,7 @@ from app.core import logging as logs
 from app.core import problems
 from app.core.database import verify_isolation
 from app.core.settings import Settings, settings
+from app.core.vitals import Vitals
 from app.kernel import docs, openapi
 from app.kernel.identity import Sessions
 from app.kernel.jobs.service import Worker
@@ -45,9 +46,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await verify_isolation(runtime.database)
     await runtime.bus.start()
     _drain_on_signal(app.state.streams)
-    flusher = asyncio.create_task(_flush_access_log(), name="access-log")
+    flusher = asyncio.create_task(_flush_access_log(runtime.vitals), name="access-log")
     worker = (
-        Worker(runtime, wiring.JOBS, beat=wiring.BEAT)
+        Worker(runtime, wiring.JOBS, beats=wiring.BEATS)
         if runtime.settings.worker_in_process
         else None
     )
@@ -67,9 +68,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await close_runtime(runtime)
 
 
-async def _flush_access_log() -> None:
+async def _flush_access_log(vitals: Vitals) -> None:
+    loop = asyncio.get_running_loop()
     while True:
+        due = loop.time() + logs.ACCESS.EVERY_S
         await asyncio.sleep(logs.ACCESS.EVERY_S)
+        vitals.late(loop.time() - due)
         logs.ACCESS.flush()
 
 
@@ -115,7 +119,7 @@ def create_app(config: Settings | None = None) -> Largo:
     api.state.sessions = Sessions(
         runtime.database, runtime.bus, config.admin_session_expire_minutes
     )
-    api.state.streams = Streams(runtime.bus)
+    api.state.streams = Streams(runtime.bus, api.state.sessions, runtime.tenants)
     problems.install(api)
     _install_database_handlers(api)
     docs.install(api)

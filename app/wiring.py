@@ -44,7 +44,7 @@ from app.integrations.openai.client import COMPATIBLE, OpenAIClient
 from app.integrations.s3.client import S3Storage
 from app.integrations.telegram.client import TelegramClient
 from app.integrations.whatsapp.client import WhatsAppClient
-from app.kernel import health, idempotency
+from app.kernel import health, idempotency, metrics
 from app.kernel.account.endpoints import router as account_router
 from app.kernel.ai import models as _ai
 from app.kernel.ai.endpoints import router as ai_router
@@ -66,10 +66,11 @@ from app.kernel.groups import models as _groups
 from app.kernel.groups.endpoints import router as groups_router
 from app.kernel.jobs import models as _jobs
 from app.kernel.jobs.endpoints import router as jobs_router
-from app.kernel.jobs.service import Handler
+from app.kernel.jobs.service import Beat, Handler
 from app.kernel.middleware import Ready
 from app.kernel.realtime import models as _realtime
 from app.kernel.realtime.endpoints import router as realtime_router
+from app.kernel.retention import prune_now_and_then
 from app.kernel.schedules import models as _schedules
 from app.kernel.schedules.endpoints import router as schedules_router
 from app.kernel.schedules.jobs import scheduled
@@ -88,7 +89,7 @@ from app.kernel.users.service import UserService
 from app.kernel.webhooks import jobs as webhooks
 from app.kernel.webhooks import models as _webhooks
 from app.kernel.webhooks.endpoints import router as webhooks_router
-from app.kernel.work import Ports, Runtime, Schedulable, Subscribers, UnitOfWork
+from app.kernel.work import Ports, Schedulable, Subscribers, UnitOfWork
 from app.saas.central.endpoints import router as central_tenants_router
 from app.saas.plans import models as _plans
 from app.saas.plans.endpoints import central_router as central_plans_router
@@ -100,6 +101,7 @@ ROUTERS: list[APIRouter] = [
     orders_router,
     orders_admin_router,
     health.router,
+    metrics.router,
     sessions_router,
     totp_router,
     account_router,
@@ -211,13 +213,6 @@ JOBS: dict[str, Handler] = {
 
 SCHEDULABLE: Schedulable = {stock_news.LOW_STOCK_REPORT: "commerce"}
 
-
-async def _beat(runtime: Runtime) -> None:
-    """What happens every second in each process that runs jobs."""
-    await queue_cleaning(runtime)
-    await tick_all(runtime)
-
-
-BEAT = _beat
+BEATS: tuple[Beat, ...] = (health.beat, tick_all, prune_now_and_then, queue_cleaning)
 
 READY: dict[str, Ready] = {"/api/v1/catalog": catalog_snapshot.ready}

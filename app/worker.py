@@ -16,6 +16,7 @@ from app.core.ratelimit import SharedLimiter
 from app.core.redis import Bus
 from app.core.settings import Settings, settings
 from app.core.tokens import Tokens
+from app.core.vitals import Vitals
 from app.kernel.jobs.service import Worker
 from app.kernel.keyring import Keyring
 from app.kernel.tenancy import TenantDirectory
@@ -26,6 +27,7 @@ def build_runtime(config: Settings) -> Runtime:
     """What the web process and the worker share; the caller closes it with ``close_runtime``."""
     database = Database(config.database_url, pool_size=config.database_pool_size)
     bus = Bus(config.redis_url)
+    vitals = Vitals(config.vendors())
     tokens = Tokens(config.auth_secrets, config.auth_algorithm, config.access_token_expire_minutes)
     return Runtime(
         settings=config,
@@ -39,7 +41,8 @@ def build_runtime(config: Settings) -> Runtime:
         limiter=SharedLimiter(bus.redis),
         quotes=Signer(config.order_tracking_secret, "quote"),
         tracking=Signer(config.order_tracking_secret, "tracking"),
-        http=new_http_client(),
+        http=new_http_client(vitals=vitals),
+        vitals=vitals,
         guard=Guard.of(config),
         storage=wiring.storage_of(config),
         ports=wiring.PORTS,
@@ -64,7 +67,7 @@ async def main() -> None:
     runtime = build_runtime(config)
     await verify_isolation(runtime.database)
     await runtime.bus.start()
-    worker = Worker(runtime, wiring.JOBS, beat=wiring.BEAT)
+    worker = Worker(runtime, wiring.JOBS, beats=wiring.BEATS)
     await worker.start()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

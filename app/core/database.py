@@ -30,6 +30,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.pool import QueuePool
 
 from app.core.ddl import TENANT_ROLE
 
@@ -143,6 +144,19 @@ class Database:
                 )
         async with self._drivers.acquire(timeout=10) as driver:
             yield driver  # type: ignore[misc]  # a proxy with all that a connection has
+
+    def pools(self) -> dict[str, dict[str, int]]:
+        """By pool: connections in use, idle, and how many there may be."""
+        found = {}
+        for name, engine in (("tenant", self.tenant_engine), ("system", self.system_engine)):
+            pool = engine.pool
+            assert isinstance(pool, QueuePool)  # noqa: S101 - what create_async_engine makes
+            found[name] = {
+                "used": pool.checkedout(),
+                "idle": pool.checkedin(),
+                "limit": pool.size(),
+            }
+        return found
 
     async def close(self) -> None:
         """Close every connection of both pools."""

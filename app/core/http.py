@@ -23,6 +23,7 @@ import httpcore
 import httpx
 
 from app.core.clock import now
+from app.core.vitals import Vitals
 
 TIMEOUT = httpx.Timeout(connect=3, read=10, write=5, pool=1)
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=20)
@@ -71,9 +72,14 @@ def user_agent() -> str:
 
 
 def new_http_client(
-    timeout: httpx.Timeout = TIMEOUT, *, backend: httpcore.AsyncNetworkBackend | None = None
+    timeout: httpx.Timeout = TIMEOUT,
+    *,
+    backend: httpcore.AsyncNetworkBackend | None = None,
+    vitals: Vitals | None = None,
 ) -> httpx.AsyncClient:
     """Make the client that the whole process shares; the caller closes it.
+
+    ``vitals`` is told how each call ends.
 
     Redirects are never followed and the environment's proxies and ``.netrc`` are not read:
     credentials go to the configured host and to nobody else. ``backend`` dials instead of the
@@ -87,7 +93,7 @@ def new_http_client(
             ssl_context=tls_context(), max_connections=1, network_backend=backend
         )
     return httpx.AsyncClient(
-        transport=transport,
+        transport=transport if vitals is None else WatchedTransport(transport, vitals),
         timeout=timeout,
         headers={"user-agent": user_agent()},
         follow_redirects=False,
@@ -98,6 +104,27 @@ def new_http_client(
 def _without_request_lines(record: logging.LogRecord) -> bool:
     # httpx logs every URL at INFO, and Telegram's URL is the token.
     return record.levelno >= logging.WARNING
+
+
+class WatchedTransport(httpx.AsyncBaseTransport):
+    """Notes how every call ends: an answer below 500 says that the vendor is there."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, vitals: Vitals) -> None:
+        self._inner, self._vitals = inner, vitals
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            response = await self._inner.handle_async_request(request)
+        except httpx.PoolTimeout:
+            raise  # our own queue, not the vendor
+        except httpx.TransportError:
+            self._vitals.called(str(request.url), False)
+            raise
+        self._vitals.called(str(request.url), response.status_code < 500)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 async def post_json(

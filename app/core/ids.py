@@ -6,7 +6,7 @@ import os
 import secrets
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 _COUNTER_MAX = 0xFFF
@@ -38,6 +38,12 @@ def id_at(moment: datetime) -> UUID:
     """A UUIDv7 as it would have been made at ``moment``: imports keep history in id order."""
     noise = int.from_bytes(os.urandom(10), "big")
     return _build(int(moment.timestamp() * 1000), noise & _COUNTER_MAX, noise >> 12)
+
+
+def made_at(id_: UUID) -> datetime:
+    """When a UUIDv7 was made; for any other UUID the epoch, which is long ago."""
+    millis = id_.int >> 80 if id_.version == 7 else 0
+    return datetime.fromtimestamp(millis / 1000, UTC)
 
 
 def new_token(size: int = 32) -> str:

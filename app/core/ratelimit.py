@@ -16,7 +16,8 @@ from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
 
-# Server time, so that processes with skewed clocks agree. Answers {allowed, remaining, wait_ms}.
+# Server time, so that processes with skewed clocks agree. Answers
+# {allowed, remaining, wait_ms, reset_s}.
 _LUA = """
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -25,10 +26,11 @@ local interval = period / burst
 local tat = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
 local allow_at = tat + interval - period
 if allow_at > now then
-  return {0, 0, math.ceil(allow_at - now)}
+  return {0, 0, math.ceil(allow_at - now), 0}
 end
 redis.call('SET', KEYS[1], tat + interval, 'PX', math.ceil(tat + interval - now) + 1000)
-return {1, math.floor((period - (tat + interval - now)) / interval), 0}
+return {1, math.floor((period - (tat + interval - now)) / interval), 0,
+  math.ceil((tat + interval - now) / 1000)}
 """
 
 
@@ -45,6 +47,8 @@ class Decision(NamedTuple):
     allowed: bool
     remaining: int
     retry_after_s: float
+    reset_s: int = 0
+    """Until the whole budget is there again, when allowed."""
 
 
 class LocalLimiter:
@@ -68,7 +72,7 @@ class LocalLimiter:
         if len(self._tat) >= self._size:
             self._tat = {k: v for k, v in self._tat.items() if v > at}
         self._tat[name] = tat + interval
-        return Decision(True, int(room / interval), 0.0)
+        return Decision(True, int(room / interval), 0.0, int(tat + interval - at) + 1)
 
 
 class SharedLimiter:
@@ -77,15 +81,23 @@ class SharedLimiter:
     def __init__(self, redis: Redis) -> None:
         self._script = redis.register_script(_LUA)
         self._local = LocalLimiter()
+        self._said = "found"
 
     async def take(self, limit: Limit, key: str) -> Decision:
         """Count one request of ``key`` among all processes."""
         try:
-            allowed, remaining, wait_ms = await self._script(
+            allowed, remaining, wait_ms, reset_s = await self._script(
                 keys=[f"largo:limit:{limit.name}:{key}"],
                 args=[int(limit.period_s * 1000), limit.burst],
             )
         except (RedisError, OSError) as error:
-            log.warning("ratelimit.local", extra={"error": type(error).__name__})
+            self._say("lost", type(error).__name__)
             return self._local.take(limit, key)
-        return Decision(bool(allowed), int(remaining), int(wait_ms) / 1000)
+        self._say("found")
+        return Decision(bool(allowed), int(remaining), int(wait_ms) / 1000, int(reset_s))
+
+    def _say(self, what: str, error: str = "") -> None:
+        """Once when Redis goes and once when it comes back, not for every request between."""
+        if what != self._said:
+            self._said = what
+            log.warning("ratelimit.redis", extra={"redis": what, "error": error})

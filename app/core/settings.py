@@ -284,8 +284,34 @@ class Webhooks(BaseModel):
         return value
 
 
-class Settings(Runtime, Storage, Secrets, Sessions, Web, Providers, AI, Webhooks, BaseSettings):
+class Observability(BaseModel):
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token of GET /metrics; empty: this machine alone."
+    )
+
+
+class Settings(
+    Runtime,
+    Storage,
+    Secrets,
+    Sessions,
+    Web,
+    Providers,
+    AI,
+    Webhooks,
+    Observability,
+    BaseSettings,
+):
     model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)
+
+    def vendors(self) -> list[tuple[str, str]]:
+        """Base URL and name of every vendor: ``WHATSAPP_GRAPH_BASE_URL`` names ``whatsapp``."""
+        suffix = "_base_url"
+        return [
+            (str(getattr(self, name)), name.removesuffix(suffix).partition("_")[0])
+            for name in type(self).model_fields
+            if name.endswith(suffix) and getattr(self, name)
+        ]
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> Settings:

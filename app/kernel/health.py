@@ -3,23 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+import contextlib
+import time
+from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic import Field
 from redis.exceptions import RedisError
 
 from app.core.problems import CATALOGUE, NotFound, Unavailable, problems
 from app.core.schema import Output
+from app.core.vitals import State
 from app.kernel.access import public
-from app.kernel.work import runtime_of
+from app.kernel.work import Runtime, runtime_of
 
 router = APIRouter(tags=["health"])
-State = Literal["ok", "degraded", "down"]
+BEAT_KEY = "largo:worker:beat"
+"""Set in Redis by whoever beats, for web processes that run no worker of their own."""
+BEAT_LATE_S = 15.0
+_BEAT_TOLD_S = 5.0
+
+
+class ProviderHealth(Output):
+    state: State
+    """Of the last real calls of this process; nobody is asked for the sake of this answer."""
+    ok_at: datetime | None
+    failed_at: datetime | None
 
 
 class HealthRead(Output):
     status: State
     checks: dict[str, State]
+    providers: dict[str, ProviderHealth] = Field(default_factory=dict)
+    """Vendors that this process has called since it started."""
 
 
 class ProblemKindRead(Output):
@@ -52,20 +69,51 @@ async def _redis(request: Request) -> State:
     return "ok"
 
 
+async def beat(runtime: Runtime) -> None:
+    """For the worker's beat: note it here, and every few seconds in Redis for other processes."""
+    vitals = runtime.vitals
+    vitals.beat()
+    at = time.monotonic()
+    if at >= runtime.caches.get("health.tell_beat", 0.0):
+        runtime.caches["health.tell_beat"] = at + _BEAT_TOLD_S
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            await runtime.bus.redis.set(BEAT_KEY, b"1", px=int(BEAT_LATE_S * 1000))
+
+
+async def _worker(request: Request) -> State:
+    """Down when no worker has beaten for a while; degraded when that cannot be known."""
+    runtime = runtime_of(request)
+    ago = runtime.vitals.beaten_s_ago()
+    if ago is not None:
+        return "ok" if ago < BEAT_LATE_S else "down"
+    try:
+        async with asyncio.timeout(2):
+            return "ok" if await runtime.bus.redis.exists(BEAT_KEY) else "down"
+    except (RedisError, OSError, TimeoutError):
+        return "degraded"
+
+
+def _providers(request: Request) -> dict[str, ProviderHealth]:
+    return {
+        name: ProviderHealth(state=vendor.state, ok_at=vendor.ok_at, failed_at=vendor.failed_at)
+        for name, vendor in sorted(runtime_of(request).vitals.vendors.items())
+    }
+
+
 @router.get("/health/ready", dependencies=[public()], responses=problems(Unavailable))
 async def readiness(request: Request, response: Response) -> HealthRead:
-    """May it take traffic: 503 without the database, degraded without Redis."""
-    checks = dict(
-        zip(
-            ("database", "redis"),
-            await asyncio.gather(_database(request), _redis(request)),
-            strict=True,
-        )
-    )
+    """May it take traffic: 503 without the database; without Redis, a worker or a vendor it
+    serves on, degraded.
+    """
+    names = ("database", "redis", "worker")
+    states = await asyncio.gather(_database(request), _redis(request), _worker(request))
+    checks = dict(zip(names, states, strict=True))
+    providers = _providers(request)
     if checks["database"] == "down":
         raise Unavailable(checks=checks)
-    degraded = checks["redis"] != "ok"
-    return HealthRead(status="degraded" if degraded else "ok", checks=checks)
+    seen = [*checks.values(), *(p.state for p in providers.values())]
+    fine = all(state == "ok" for state in seen)
+    return HealthRead(status="ok" if fine else "degraded", checks=checks, providers=providers)
 
 
 @router.get("/api/v1/health", dependencies=[public()], responses=problems(Unavailable))

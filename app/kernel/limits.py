@@ -9,7 +9,7 @@ from app.contracts.saas import UpgradeAdvice
 from app.core.problems import Conflict
 from app.kernel.work import UnitOfWork
 
-Kind = Literal["counted", "month", "total"]
+Kind = Literal["counted", "month", "total", "rate"]
 
 LIMITS: dict[str, Kind] = {
     "users": "counted",
@@ -18,9 +18,11 @@ LIMITS: dict[str, Kind] = {
     "workflows": "total",
     "whatsapp_numbers": "total",
     "storage_bytes": "total",
+    "api_requests_per_minute": "rate",
 }
 """Everything a plan may limit. ``counted`` is read off the rows themselves; ``month`` is a counter
-that starts anew with the tenant's calendar month, ``total`` one that only giving back lowers."""
+that starts anew with the tenant's calendar month, ``total`` one that only giving back lowers;
+``rate`` is refused request by request (kernel/throttle) and leaves no use to show."""
 
 
 class LimitReached(Conflict):

@@ -22,16 +22,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import problems
 from app.core.logging import ACCESS
-from app.core.problems import Problem, TooMany
+from app.core.problems import Problem
 from app.core.ratelimit import Limit, LocalLimiter
 from app.core.settings import Settings
 from app.core.tokens import TokenInvalid
 from app.kernel.identity import claims_from, key_from
 from app.kernel.request import Headers, Meta, answer
 from app.kernel.tenancy import TenantContext, TenantSuspended, UnknownTenant
+from app.kernel.throttle import API_RATE, limit_tenant, policy_of, refusal
 from app.kernel.work import Runtime
 
 log = logging.getLogger(__name__)
+
+_OF_NO_TENANT = frozenset({"/health", "/health/ready", "/api/v1/health", "/metrics"})
+"""Asked while the database is away, too: no look-up of a tenant stands before their answer."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
@@ -161,9 +165,8 @@ class RequestLog:
         seen = hops[-self._proxies].strip() if len(hops) >= self._proxies else ""
         return seen or meta.client_ip
 
-    def line(self, scope: Scope, meta: Meta, seconds: float) -> bytes:
+    def line(self, scope: Scope, meta: Meta, route: str, seconds: float) -> bytes:
         """The request as JSON; its route is the template: no ids, no tokens, few series."""
-        route = meta.route or getattr(scope.get("route"), "path", None) or "unmatched"
         key = (scope["method"], route, meta.tenant.slug if meta.tenant else None, meta.client_ip)
         head = self._heads.get(key)
         if head is None:
@@ -180,7 +183,7 @@ class RateLimit:
     """General limits per address, decided in this process; strict shared ones sit on routes."""
 
     def __init__(self, settings: Settings, runtime: Runtime) -> None:
-        self._tokens, self._keys = runtime.tokens, runtime.keys
+        self._runtime, self._tokens, self._keys = runtime, runtime.tokens, runtime.keys
         self._limiter = LocalLimiter()
         self._reads = self._told(Limit("reads", settings.rate_limit_reads_per_minute, 60))
         self._writes = self._told(Limit("anonymous", settings.rate_limit_anonymous, 15 * 60))
@@ -193,13 +196,24 @@ class RateLimit:
         limit, policy, left = self._reads if reads else self._writes
         decision = self._limiter.take(limit, meta.client_ip)
         if not decision.allowed:
-            problem = TooMany()
-            problem.headers = {"Retry-After": str(int(decision.retry_after_s) + 1)}
-            return problem
+            meta.out += (policy, (b"ratelimit", left % (0, int(decision.retry_after_s) + 1)))
+            return refusal(decision)
         # Told from half of the budget on: before that nobody needs to slow down.
         if decision.remaining * 2 <= limit.burst:
-            meta.out += (policy, (b"ratelimit", left % decision.remaining))
+            meta.out += (policy, (b"ratelimit", left % (decision.remaining, decision.reset_s)))
         return None
+
+    async def of_plan(self, meta: Meta, tenant: TenantContext) -> None:
+        """Count a member's request against the plan's rate. Raises TooMany.
+
+        Only the tenant's own: else any stranger could use up a shop's budget.
+        """
+        try:
+            claims = claims_from(self._runtime.tokens, meta)
+        except TokenInvalid:
+            return
+        if claims is not None and claims.tenant_id == tenant.id:
+            await limit_tenant(self._runtime, meta, tenant, tenant.limits[API_RATE])
 
     def _is_member(self, meta: Meta) -> bool:
         """Whether the request carries a token we signed or a key that was good a while ago."""
@@ -213,10 +227,7 @@ class RateLimit:
 
     @staticmethod
     def _told(limit: Limit) -> tuple[Limit, tuple[bytes, bytes], bytes]:
-        """The limit with its headers made once (draft-ietf-httpapi-ratelimit-headers)."""
-        name = limit.name.encode()
-        policy = b'"%b";q=%d;w=%d' % (name, limit.burst, limit.period_s)
-        return limit, (b"ratelimit-policy", policy), b'"%b";r=%%d' % name
+        return limit, policy_of(limit), b'"%b";r=%%d;t=%%d' % limit.name.encode()
 
 
 class Tenancy:
@@ -295,6 +306,7 @@ class Layers:
         self, app: ASGIApp, settings: Settings, ready: dict[str, Ready], runtime: Runtime
     ) -> None:
         self._app, self._ready, self._runtime = app, ready, runtime
+        self._requests = runtime.vitals.requests
         self._hosts, self._cors = TrustedHost(settings), Cors(settings)
         self._strict, self._log = SecurityHeaders(settings), RequestLog(settings)
         self._limits, self._tenancy = RateLimit(settings, runtime), Tenancy(settings, runtime)
@@ -319,8 +331,11 @@ class Layers:
                     return
             await self._serve(scope, receive, self._with_headers(meta, send), refused)
         finally:
+            seconds = time.perf_counter() - start
+            route = meta.route or getattr(scope.get("route"), "path", None) or "unmatched"
+            self._requests.add(scope["method"], route, meta.status, seconds)
             if ACCESS.enabled:
-                ACCESS.add(self._log.line(scope, meta, time.perf_counter() - start))
+                ACCESS.add(self._log.line(scope, meta, route, seconds))
 
     def _enter(self, scope: Scope, meta: Meta) -> Problem | None:
         self._log.enter(scope, meta)
@@ -360,8 +375,10 @@ class Layers:
                 await send({"type": "http.response.start", "status": 204, "headers": headers})
                 await send({"type": "http.response.body", "body": b""})
                 return
-            if meta.tenant is None:
+            if meta.tenant is None and scope["path"] not in _OF_NO_TENANT:
                 meta.tenant = await self._tenancy.resolve(meta)
+            if meta.tenant is not None and API_RATE in meta.tenant.limits:
+                await self._limits.of_plan(meta, meta.tenant)
             await self._app(scope, receive, send)
         except Problem as problem:
             await answer(problem, scope, send)

@@ -32,6 +32,7 @@ from app.core.ratelimit import SharedLimiter
 from app.core.redis import Bus
 from app.core.settings import Settings
 from app.core.tokens import Tokens
+from app.core.vitals import Vitals
 from app.kernel.keyring import Keyring
 from app.kernel.tenancy import TenantContext, TenantDirectory, TenantRequired
 
@@ -86,6 +87,7 @@ class Runtime:
     quotes: Signer
     tracking: Signer
     http: httpx.AsyncClient
+    vitals: Vitals
     guard: Guard
     storage: FileStorage
     ports: Ports

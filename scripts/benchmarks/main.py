@@ -2,7 +2,7 @@
 
 ``./scripts/bench``                   everything, about three minutes
 ``./scripts/bench --quick``           two rounds of two seconds, for development
-``./scripts/bench --only checkout``   one of catalogue, checkout, idle (may be given again)
+``./scripts/bench --only checkout``   one of catalogue, checkout, me, layers, idle (repeatable)
 
 Rounds are interleaved (A B A B ...) and ratios are medians over neighbours, because the machine's
 own speed moves more from minute to minute than the differences that are looked for. Exit code 1
@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.benchmarks import contests, pg, report
+from scripts.benchmarks import contests, framework, pg, report
 from scripts.benchmarks.contests import Bench
 from scripts.benchmarks.servers import Cores
 from scripts.local import environment as env
@@ -33,6 +33,8 @@ STATE = env.LOCAL / "bench"
 CONTESTS: dict[str, Callable[[Bench], contests.Outcome]] = {
     "catalogue": contests.catalogue,
     "checkout": contests.checkout,
+    "me": framework.me,
+    "layers": framework.layers,
     "idle": contests.idle,
 }
 

@@ -61,6 +61,8 @@ WEB = {
     "app.kernel.identity": "reads who asks off the request",
     "app.kernel.docs": "the page at /docs",
     "app.kernel.middleware": "the layers around every request",
+    "app.kernel.metrics": "a router of its own",
+    "app.kernel.throttle": "limits of routes are dependencies",
     "app.kernel.openapi": "adds gates to the document that fastapi makes",
     "app.kernel.request": "what the layers know of one request",
     "app.kernel.work": "the dependency that opens and commits a Work",

@@ -11,7 +11,7 @@ from app.main import Largo
 from app.wiring import READY
 from tests.architecture.routes import Endpoint, endpoints, operations
 
-OUTSIDE = {"/health", "/health/ready", "/problems", "/problems/{code}", "/media/{key}"}
+OUTSIDE = {"/health", "/health/ready", "/metrics", "/problems", "/problems/{code}", "/media/{key}"}
 """Not part of the API's version: for load balancers, links in problems, and browsers' caches."""
 
 NOT_IDEMPOTENT = {
@@ -94,6 +94,7 @@ def test_public_routes_are_these(routes: list[Endpoint]) -> None:
         "GET /health",
         "GET /health/ready",
         "GET /media/{key}",
+        "GET /metrics",
         "GET /problems",
         "GET /problems/{code}",
         "POST /api/v1/auth/login",

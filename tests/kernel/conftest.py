@@ -10,6 +10,7 @@ import pytest
 
 from app.main import Largo
 from tests.factories.tenants import Member, World
+from tests.faults.server import ServerProcess
 from tests.sandbox.server import http, sandbox, sandbox_url
 
 __all__ = ["http", "sandbox", "sandbox_url"]
@@ -35,3 +36,12 @@ async def client_of(app: Largo) -> AsyncIterator[ClientOf]:
             )
 
         yield make
+
+
+@pytest.fixture
+async def second_process(environment: dict[str, str]) -> AsyncIterator[ServerProcess]:
+    """Another server on the same database and Valkey."""
+    server = ServerProcess(environment)
+    await server.start()
+    yield server
+    server.kill()

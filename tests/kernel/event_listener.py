@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +31,11 @@ class Listener:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    quiet_id: int | None = None
+    """The last id that came with a heartbeat."""
     task: asyncio.Task[None] | None = None
+    stall: Callable[[Any], Awaitable[None]] | None = None
+    """What takes the place of taking anything more."""
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -40,6 +44,8 @@ class Listener:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:
+        if self.stall is not None:
+            await self.stall(message)
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = {k.decode(): v.decode() for k, v in message["headers"]}
@@ -53,7 +59,9 @@ class Listener:
         *whole, self.body = self.body.split(b"\n\n")
         for block in whole:
             said = dict(x.split(": ", 1) for x in block.decode().splitlines() if x[:1] != ":")
-            if said:
+            if "event" not in said:
+                self.quiet_id = int(said["id"]) if "id" in said else self.quiet_id
+            else:
                 number = int(said["id"]) if "id" in said else None
                 self.frames.append(Frame(said["event"], orjson.loads(said["data"]), number))
 

@@ -218,7 +218,7 @@ async def test_low_stock_is_told_once_through_real_workers(
     await shop.product("Pizza marguerita", stock=50)
     made = await _make(owner)
     await _late(world, 25)
-    async with working(runtime, {REPORT: wiring.JOBS[REPORT]}, beat=wiring.BEAT):
+    async with working(runtime, {REPORT: wiring.JOBS[REPORT]}, beats=wiring.BEATS):
         url = f"{URL}/{made['id']}"
 
         async def done() -> bool:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -181,14 +181,14 @@ class Worker:
         *,
         heartbeat_timeout_s: float = _HEARTBEAT_S,
         max_deliveries: int = MAX_DELIVERIES,
-        beat: Beat | None = None,
+        beats: Sequence[Beat] = (),
     ) -> None:
         self._runtime, self._handlers = runtime, handlers
         self._concurrency = runtime.settings.worker_concurrency
         self._heartbeat = timedelta(seconds=heartbeat_timeout_s)
         self._max_deliveries = max_deliveries
-        self._beat = beat
-        self._beating: asyncio.Task[None] | None = None
+        self._beats = beats
+        self._beating: list[asyncio.Task[None]] = []
         self._places = _Places(self._concurrency)
         self._task: asyncio.Task[None] | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -199,13 +199,16 @@ class Worker:
         """Begin to take jobs; returns at once."""
         self._task = asyncio.create_task(self._supervise(), name="worker")
         self._sweeper = asyncio.create_task(self._sweep_forever(), name="worker-sweep")
-        if self._beat is not None:
-            self._beating = asyncio.create_task(self._beat_forever(self._beat), name="worker-beat")
+        # A task each: a slow one does not hold up the others.
+        self._beating = [
+            asyncio.create_task(self._beat_forever(beat), name="worker-beat")
+            for beat in self._beats
+        ]
 
     async def stop(self, patience_s: float = 10.0) -> None:
         """Finish what runs, take nothing new; what is not done in time is delivered again."""
         self._stopping = True
-        for task in (self._sweeper, self._beating):
+        for task in (self._sweeper, *self._beating):
             if task is not None:
                 task.cancel()
         if self._manager is not None:

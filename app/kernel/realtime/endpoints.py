@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from app.core.problems import problems
-from app.kernel.access import tenant_member
+from app.core.problems import Invalid, problems
+from app.kernel.access import ActionNotAllowed, tenant_member
+from app.kernel.realtime.rules import TOPICS, unknown
 from app.kernel.realtime.service import EventStream, Feed, Streams, TooManyStreams
 from app.kernel.work import Works
 
@@ -23,7 +24,7 @@ router = APIRouter(prefix="/api/v1/events", tags=["realtime"])
             "description": "Server-sent events; `id` is the cursor for Last-Event-ID or ?after=.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
-        **problems(TooManyStreams),
+        **problems(TooManyStreams, ActionNotAllowed, Invalid),
     },
 )
 async def stream_events(
@@ -35,20 +36,24 @@ async def stream_events(
     after: Annotated[int | None, Query(ge=0, description="Resume after this id.")] = None,
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
 ) -> EventStream:
-    """The tenant's live events as they commit; a client that lost the line resumes where it was."""
+    """The tenant's live events as they commit; a client that lost the line resumes where it was.
+
+    Without ``topics`` everything that the member may read is told.
+    """
     meta = request.scope["meta"]
-    identity = meta.identity
-    streams: Streams = request.app.state.streams
-    streams.enter(identity.user_id, identity.tenant_id)
-    cursor = int(last_event_id) if last_event_id and last_event_id.isdigit() else after
     wanted = frozenset(t.strip() for t in topics.split(",") if t.strip())
-
-    async def still_allowed() -> object:
-        return await request.app.state.sessions.identity(identity)
-
+    strange = unknown(wanted)
+    if strange:
+        detail = f"Unknown: {', '.join(strange)}. There are {', '.join(TOPICS)}."
+        raise Invalid(errors=[{"pointer": "?topics", "detail": detail}])
+    streams: Streams = request.app.state.streams
+    seat = streams.enter(meta.identity, meta.tenant)
+    silent = sorted(wanted - seat.audible)
+    if silent:
+        streams.leave(seat)
+        raise ActionNotAllowed(f"You may not read {', '.join(silent)}.")
+    given = last_event_id or ""
+    cursor = int(given[:20]) if given.isascii() and given.isdecimal() else after
     return EventStream(
-        Feed(works, streams, identity.tenant_id, wanted).events(cursor),
-        streams,
-        still_allowed,
-        lambda: streams.leave(identity.user_id, identity.tenant_id),
+        Feed(works, streams, seat, wanted or frozenset(TOPICS)), cursor, streams, seat
     )

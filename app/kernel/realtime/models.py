@@ -10,7 +10,12 @@ from app.core.model import Json, TenantModel
 
 class StreamEvent(TenantModel):
     __tablename__ = "stream_events"
-    __table_args__ = (Index("stream_events_tenant_id_seq_idx", "tenant_id", "seq", unique=True),)
+    __table_args__ = (
+        Index("stream_events_tenant_id_seq_idx", "tenant_id", "seq", unique=True),
+        # For pruning by age alone: rows lie in the order of their insertion, so a few kB suffice
+        # and an insert pays next to nothing.
+        Index("stream_events_created_at_idx", "created_at", postgresql_using="brin"),
+    )
 
     # Drawn under the tenant's advisory lock, held to the commit: a lower number is never
     # committed after a higher one, so a reader's cursor skips nothing.

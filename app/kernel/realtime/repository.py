@@ -20,9 +20,13 @@ class StreamRow(NamedTuple):
 class StreamRepository(Repository[StreamEvent]):
     model = StreamEvent
 
-    async def head(self) -> int:
-        """The newest number; 0 when there is none."""
-        return await self.session.scalar(select(func.max(StreamEvent.seq))) or 0
+    async def bounds(self) -> tuple[int, int]:
+        """The oldest and the newest number that are kept; zeros when there is none."""
+        found = await self.session.execute(
+            select(func.min(StreamEvent.seq), func.max(StreamEvent.seq))
+        )
+        oldest, newest = found.one()
+        return oldest or 0, newest or 0
 
     async def after(self, cursor: int, limit: int) -> list[StreamRow]:
         """Events after ``cursor``, oldest first."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
@@ -20,17 +21,20 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.core.problems import Problem, TooMany
+from app.core.clock import now
+from app.core.ids import made_at
+from app.core.problems import TooMany
 from app.core.redis import Bus
+from app.kernel.identity import TOPIC, Identity, Sessions
 from app.kernel.realtime.repository import StreamRepository, StreamRow
+from app.kernel.realtime.rules import RETENTION, audible, is_lost
+from app.kernel.tenancy import TenantContext, TenantDirectory
 from app.kernel.work import WorkFactory
 
-PING_S = 15.0
+log = logging.getLogger(__name__)
+
 BLIND_S = 2.0
 """How often to look while no doorbell can be heard."""
-MAX_AGE_S = 900.0
-RECHECK_S = 1.0
-SEND_TIMEOUT_S = 10.0
 BATCH = 100
 PER_USER, PER_TENANT = 4, 500
 
@@ -40,40 +44,117 @@ class TooManyStreams(TooMany):
     title = "Too many open event streams: share one among your tabs."
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds between what a stream does by the clock."""
+
+    ping: float = 15.0
+    max_age: float = 900.0
+    send_timeout: float = 10.0
+    """A client that takes nothing for so long is gone."""
+    check: float = 0.5
+    """How often sessions are looked at: half of the second in which a revoked one must die."""
+
+
+class Seat:
+    """One open stream: whose it is, what it may hear now, and whether it must end."""
+
+    def __init__(self, identity: Identity, tenant: TenantContext) -> None:
+        self.identity = identity
+        self.ended = asyncio.Event()
+        self.audible = audible(identity.role, identity.group_grants, tenant.modules)
+
+    def update(self, identity: Identity | None, tenant: TenantContext | None) -> None:
+        """Take over what the session and the plan say now; None: it is no more."""
+        if identity is None or tenant is None or tenant.status == "suspended":
+            self.ended.set()
+            return
+        self.identity = identity
+        self.audible = audible(identity.role, identity.group_grants, tenant.modules)
+
+
 @dataclass(slots=True)
 class Streams:
-    """Open streams of this process: their caps, and the bell that ends them at shutdown."""
+    """Open streams of this process: their caps, who watches their sessions, and their end.
+
+    All sessions are looked at in one query twice a second while any stream is open, and at once
+    when a doorbell says that one ended: no stream asks for itself.
+    """
 
     bus: Bus
+    sessions: Sessions
+    tenants: TenantDirectory
+    pace: Pace = Pace()
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     by_user: Counter[UUID] = field(default_factory=Counter)
     by_tenant: Counter[UUID] = field(default_factory=Counter)
+    seats: set[Seat] = field(default_factory=set)
+    _rung: asyncio.Event = field(default_factory=asyncio.Event)
+    _watcher: asyncio.Task[None] | None = None
 
-    def enter(self, user_id: UUID, tenant_id: UUID) -> None:
+    def enter(self, identity: Identity, tenant: TenantContext) -> Seat:
         """Count a stream in. Raises TooManyStreams."""
+        user_id, tenant_id = identity.user_id, identity.tenant_id
         if self.by_user[user_id] >= PER_USER or self.by_tenant[tenant_id] >= PER_TENANT:
             problem = TooManyStreams(per_user=PER_USER, per_tenant=PER_TENANT)
             problem.headers = {"Retry-After": "5"}
             raise problem
         self.by_user[user_id] += 1
         self.by_tenant[tenant_id] += 1
+        seat = Seat(identity, tenant)
+        self.seats.add(seat)
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch(), name="stream-sessions")
+        return seat
 
-    def leave(self, user_id: UUID, tenant_id: UUID) -> None:
-        for counter, key in ((self.by_user, user_id), (self.by_tenant, tenant_id)):
+    def leave(self, seat: Seat) -> None:
+        self.seats.discard(seat)
+        who = seat.identity
+        for counter, key in ((self.by_user, who.user_id), (self.by_tenant, who.tenant_id)):
             counter[key] -= 1
             if counter[key] <= 0:
                 del counter[key]
+
+    async def _watch(self) -> None:
+        def ring(key: str) -> None:
+            self._rung.set()
+
+        self.bus.listen(TOPIC, ring)
+        try:
+            while self.seats:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._rung.wait(), self.pace.check)
+                self._rung.clear()
+                try:
+                    await self._check()
+                except Exception as error:
+                    # Who cannot be asked about keeps listening to nothing: events need the
+                    # database, too. The next look is half a second away.
+                    log.warning("streams.unchecked", extra={"error": type(error).__name__})
+        finally:
+            self.bus.unlisten(TOPIC, ring)
+
+    async def _check(self) -> None:
+        seats = list(self.seats)
+        living = await self.sessions.living(
+            {s.identity.session_id: s.identity for s in seats}.values()
+        )
+        for seat in seats:
+            tenant = await self.tenants.find("id", str(seat.identity.tenant_id))
+            seat.update(living.get(seat.identity.session_id), tenant)
 
 
 class Feed:
     """One subscriber: what happened after its cursor, in order, each once."""
 
     def __init__(
-        self, works: WorkFactory, streams: Streams, tenant_id: UUID, topics: frozenset[str]
+        self, works: WorkFactory, streams: Streams, seat: Seat, topics: frozenset[str]
     ) -> None:
-        self._works, self._streams, self._key = works, streams, str(tenant_id)
+        self._works, self._streams, self._seat = works, streams, seat
+        self._key = str(seat.identity.tenant_id)
         self._topics = topics
         self._bell = asyncio.Event()
+        self.cursor = 0
 
     async def events(self, cursor: int | None) -> AsyncGenerator[bytes, None]:
         """Frames after ``cursor`` (None: from now on); an empty frame says nothing is due."""
@@ -81,21 +162,22 @@ class Feed:
         bus.listen("stream", self._rung)
         try:
             async with self._works() as work:
-                head = await StreamRepository(work.session).head()
-            if cursor is not None and cursor > head:
+                oldest, head = await StreamRepository(work.session).bounds()
+                aged = made_at(work.tenant.id) < now() - RETENTION
+            lost = cursor is not None and is_lost(cursor, oldest, head, may_be_pruned=aged)
+            self.cursor = head if cursor is None or lost else cursor
+            if lost:
                 yield frame("resync", {"reason": "cursor-unknown"}, head)
-                cursor = head
-            cursor = head if cursor is None else cursor
-            yield frame("hello", {"cursor": cursor}, cursor)
+            yield frame("hello", {"cursor": self.cursor}, self.cursor)
             while True:
                 self._bell.clear()
-                for row in await self._after(cursor):
-                    cursor = row.seq
-                    if not self._topics or row.topic in self._topics:
+                for row in await self._after(self.cursor):
+                    self.cursor = row.seq
+                    if row.topic in self._seat.audible and row.topic in self._topics:
                         yield frame(row.type, row.data, row.seq)
                 if self._bell.is_set():
                     continue
-                wait = PING_S if bus.connected else BLIND_S
+                wait = self._streams.pace.ping if bus.connected else BLIND_S
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._bell.wait(), wait)
         finally:
@@ -151,73 +233,71 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self,
-        source: AsyncGenerator[bytes, None],
-        streams: Streams,
-        still_allowed: Callable[[], Awaitable[object]],
-        on_close: Callable[[], None],
-    ) -> None:
+    def __init__(self, feed: Feed, cursor: int | None, streams: Streams, seat: Seat) -> None:
         super().__init__(
             headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
         )
         del self.headers["content-length"]
-        self._source, self._streams = source, streams
-        self._still_allowed, self._on_close = still_allowed, on_close
+        self._feed, self._cursor = feed, cursor
+        self._streams, self._seat, self._pace = streams, seat, streams.pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
-        watch = loop.create_task(_until_gone(receive))
-        drain = loop.create_task(self._streams.draining.wait())
-        frames = _Frames(self._source)
+        signs = (
+            loop.create_task(_until_gone(receive)),
+            loop.create_task(self._streams.draining.wait()),
+            loop.create_task(self._seat.ended.wait()),
+        )
+        frames = _Frames(self._feed.events(self._cursor))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await self._pump(send, frames, watch, drain)
+            await self._pump(send, frames, *signs)
         except (TimeoutError, OSError):
             pass  # a stalled or vanished client is normal life
         finally:
-            self._on_close()
+            self._streams.leave(self._seat)
             await frames.close()
-            for task in (watch, drain):
+            for task in signs:
                 task.cancel()
-            await asyncio.gather(watch, drain, return_exceptions=True)
+            await asyncio.gather(*signs, return_exceptions=True)
 
     async def _pump(
         self,
         send: Send,
         frames: _Frames,
-        watch: asyncio.Task[None],
-        drain: asyncio.Task[Literal[True]],
+        gone: asyncio.Task[None],
+        *ends: asyncio.Task[Literal[True]],
     ) -> None:
         loop = asyncio.get_running_loop()
-        end, ping = loop.time() + MAX_AGE_S, loop.time() + PING_S
-        while True:
+        end, ping = loop.time() + self._pace.max_age, loop.time() + self._pace.ping
+        while not gone.done():
             pending = frames.pending()
             await asyncio.wait(
-                {pending, watch, drain}, timeout=RECHECK_S, return_when=asyncio.FIRST_COMPLETED
+                {pending, gone, *ends},
+                timeout=max(0.0, min(ping, end) - loop.time()),
+                return_when=asyncio.FIRST_COMPLETED,
             )
-            if watch.done():
+            if gone.done():
                 return
-            if drain.done() or loop.time() >= end or not await self._allowed():
-                await _put(send, _reconnect(), more=False)
+            if loop.time() >= end or any(task.done() for task in ends):
+                await self._put(send, _reconnect(), more=False)
                 return
             if pending.done():
                 data = frames.take()
-                await _put(send, data or b"", more=data is not None)
+                await self._put(send, data or b"", more=data is not None)
                 if data is None:
                     return
-            elif loop.time() < ping:
-                continue
+            elif loop.time() >= ping:
+                # An id without data raises no event and moves the browser's cursor past what it
+                # may not or does not want to hear: a quiet client never falls behind.
+                await self._put(send, b": ping\nid: %d\n\n" % self._feed.cursor)
             else:
-                await _put(send, b": ping\n\n")
-            ping = loop.time() + PING_S
+                continue
+            ping = loop.time() + self._pace.ping
 
-    async def _allowed(self) -> bool:
-        try:
-            await self._still_allowed()
-        except Problem:
-            return False
-        return True
+    async def _put(self, send: Send, body: bytes, *, more: bool = True) -> None:
+        async with asyncio.timeout(self._pace.send_timeout):
+            await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
 def _reconnect() -> bytes:
@@ -228,8 +308,3 @@ def _reconnect() -> bytes:
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _put(send: Send, body: bytes, *, more: bool = True) -> None:
-    async with asyncio.timeout(SEND_TIMEOUT_S):
-        await send({"type": "http.response.body", "body": body, "more_body": more})

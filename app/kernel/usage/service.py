@@ -46,7 +46,9 @@ class UsageService:
     async def shown(self) -> UsageRead:
         """Every limit with what is allowed and used now."""
         tenant = self.work.tenant
-        periods = {name: self._period(name) for name, kind in LIMITS.items() if kind != "counted"}
+        periods = {
+            name: self._period(name) for name, kind in LIMITS.items() if kind in ("month", TOTAL)
+        }
         used = await self.counters.used(list(periods.items()))
         for name, kind in LIMITS.items():
             if kind == "counted":
@@ -60,13 +62,14 @@ class UsageService:
                     allowed=tenant.limits.get(name),
                     used=used.get(name, 0),
                 )
-                for name in LIMITS
+                for name, kind in LIMITS.items()
+                if kind != "rate"
             ],
         )
 
     def _period(self, metric: str) -> str:
         kind = LIMITS[metric]
-        if kind == "counted":
+        if kind in ("counted", "rate"):
             raise ValueError(f"{metric} are counted off their own rows")
         if kind == TOTAL:
             return TOTAL

@@ -8,9 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter
 
 from app.core.pagination import PageRead, Paging
-from app.core.problems import problems
+from app.core.problems import TooMany, problems
 from app.kernel.access import require_module
 from app.kernel.idempotency import Idempotent, ReplayableRoute
+from app.kernel.throttle import throttled
 from app.kernel.webhooks.models import WebhookDelivery, WebhookEndpoint
 from app.kernel.webhooks.problems import (
     DeliveryUnderWay,
@@ -116,8 +117,8 @@ async def rotate_webhook_secret(endpoint_id: UUID, webhooks: Webhooks) -> Endpoi
     "/{endpoint_id}/test",
     status_code=202,
     response_model=DeliveryRead,
-    dependencies=[_WRITE, Idempotent],
-    responses=problems(WebhookEndpointNotFound, EndpointDisabled),
+    dependencies=[_WRITE, throttled("webhook-tests", "60/h", by="tenant"), Idempotent],
+    responses=problems(WebhookEndpointNotFound, EndpointDisabled, TooMany),
 )
 async def test_webhook_endpoint(endpoint_id: UUID, webhooks: Webhooks) -> WebhookDelivery:
     """Send a test event; how it went is in the deliveries a moment later."""

@@ -1,0 +1,112 @@
+"""What one process has seen of itself: its requests, its vendors, its loop, its last beat.
+
+Everything here is counted in memory by whoever does the work and read when somebody asks: no
+probe is ever sent. Each process tells of itself alone.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from app.core.clock import now
+
+State = Literal["ok", "degraded", "down"]
+
+BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_MOST_SERIES = 3000
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_RECENT = 5
+_DOWN_AFTER = 3
+
+Series = tuple[str, str, int]
+"""Method, path template, status."""
+
+
+class Requests:
+    """A latency histogram by method, path template and status; half a microsecond a request."""
+
+    def __init__(self) -> None:
+        self.counts: dict[Series, list[int]] = {}
+        self.sums: dict[Series, float] = {}
+
+    def add(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        key = (method, route, status)
+        row = self.counts.get(key)
+        if row is None:
+            key = self._bounded(key)
+            row = self.counts.setdefault(key, [0] * (len(BOUNDS_S) + 1))
+            self.sums.setdefault(key, 0.0)
+        row[bisect_left(BOUNDS_S, seconds)] += 1
+        self.sums[key] += seconds
+
+    def _bounded(self, key: Series) -> Series:
+        """Strangers choose methods, and statuses multiply: the number of series has an end."""
+        method = key[0] if key[0] in _METHODS else "other"
+        route = key[1] if len(self.counts) < _MOST_SERIES else "other"
+        return method, route, key[2]
+
+
+class Vendor:
+    """How the last calls to one vendor ended."""
+
+    def __init__(self) -> None:
+        self._recent: deque[bool] = deque(maxlen=_RECENT)
+        self.ok_at: datetime | None = None
+        self.failed_at: datetime | None = None
+        self.calls = {True: 0, False: 0}
+
+    def saw(self, ok: bool) -> None:
+        self._recent.append(ok)
+        self.calls[ok] += 1
+        if ok:
+            self.ok_at = now()
+        else:
+            self.failed_at = now()
+
+    @property
+    def state(self) -> State:
+        """Down when the last three failed, degraded when any of the last five did."""
+        last = list(self._recent)[-_DOWN_AFTER:]
+        if len(last) == _DOWN_AFTER and not any(last):
+            return "down"
+        return "ok" if all(self._recent) else "degraded"
+
+
+class Vitals:
+    """See the module. ``vendors`` maps the base URLs of vendors to their names."""
+
+    def __init__(self, vendors: Iterable[tuple[str, str]] = ()) -> None:
+        self.requests = Requests()
+        self.vendors: dict[str, Vendor] = {}
+        self.beat_at: float | None = None
+        """Monotonic instant at which this process's worker last beat."""
+        self.lag_s = 0.0
+        """How late the event loop last woke a timer."""
+        self.worst_lag_s = 0.0
+        # The longest first: in development one sandbox answers for all under its own paths.
+        self._bases = sorted(vendors, key=lambda pair: -len(pair[0]))
+
+    def beat(self) -> None:
+        self.beat_at = time.monotonic()
+
+    def beaten_s_ago(self) -> float | None:
+        """Seconds since the worker's last beat; None when no worker runs here."""
+        return None if self.beat_at is None else time.monotonic() - self.beat_at
+
+    def late(self, seconds: float) -> None:
+        """Note how late the loop woke a timer."""
+        self.lag_s = max(0.0, seconds)
+        self.worst_lag_s = max(self.worst_lag_s, self.lag_s)
+
+    def called(self, url: str, ok: bool) -> None:
+        """Note how a call to ``url`` ended, when a vendor answers there."""
+        for base, name in self._bases:
+            if url.startswith(base):
+                self.vendors.setdefault(name, Vendor()).saw(ok)
+                return
