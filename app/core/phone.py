@@ -19,7 +19,7 @@ _NEW_MOBILE = re.compile(r"([1-9][1-9])9([6-9]\d{7})")
 
 
 # What nearly every Brazilian customer types: area code, nine digits, the country perhaps.
-_USUAL = re.compile(r"(?:\+55 ?)?\(?([1-9][1-9])\)? ?(9[6-9]\d{3})[- ]?(\d{4})", re.ASCII)
+_USUAL = re.compile(r"(?:\+55 ?)?\(?([1-9][1-9])\)? ?(9\d{4})[- ]?(\d{4})", re.ASCII)
 
 
 class InvalidPhone(ValueError):
