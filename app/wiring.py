@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import APIRouter
 from sqlalchemy import MetaData
 
@@ -28,18 +30,24 @@ from app.commerce.stores import models as _stores
 from app.commerce.stores.endpoints import router as stores_router
 from app.commerce.stores.service import StoreService
 from app.contracts.commerce import OrderLookup, OrderPlaced, OrderStatusChanged, StockReported
+from app.contracts.gateways.checks import CredentialCheck
 from app.contracts.gateways.llm import LLMGateway
 from app.contracts.gateways.messaging import MessageGateway
+from app.contracts.gateways.oauth import OAuthGateway
 from app.contracts.gateways.storage import FileStorage
 from app.contracts.saas import InUse, UpgradeAdvice
 from app.conversations.notifications import jobs as order_news
 from app.conversations.notifications import models as _notifications
 from app.conversations.notifications.endpoints import router as notifications_router
+from app.core.crypto import Sealed
 from app.core.model import Model
 from app.core.settings import Settings
 from app.integrations.anthropic.client import AnthropicClient
+from app.integrations.checks.client import KeyChecks
 from app.integrations.gemini.client import GeminiClient
 from app.integrations.llm import Wire
+from app.integrations.oauth import vendors as oauth_vendors
+from app.integrations.oauth.client import OAuthClient
 from app.integrations.openai.client import COMPATIBLE, OpenAIClient
 from app.integrations.s3.client import S3Storage
 from app.integrations.telegram.client import TelegramClient
@@ -53,7 +61,10 @@ from app.kernel.apikeys.endpoints import router as apikeys_router
 from app.kernel.audit import models as _audit
 from app.kernel.audit.endpoints import router as audit_router
 from app.kernel.connections import models as _connections
+from app.kernel.connections.endpoints import ai_router as ai_connections_router
 from app.kernel.connections.endpoints import router as connections_router
+from app.kernel.connections.providers import router as providers_router
+from app.kernel.connections.rules import PROVIDERS
 from app.kernel.contacts import models as _contacts
 from app.kernel.departments import models as _departments
 from app.kernel.departments.endpoints import router as departments_router
@@ -113,8 +124,10 @@ ROUTERS: list[APIRouter] = [
     apikeys_router,
     audit_router,
     files_router,
+    providers_router,
     connections_router,
     ai_router,
+    ai_connections_router,
     jobs_router,
     webhooks_router,
     schedules_router,
@@ -144,6 +157,14 @@ METADATA: MetaData = Model.metadata
 
 SYSTEM_TABLES = frozenset({"tenants", "plans", "job_deliveries", "postal_areas"})
 """Tables outside row level security; everything else carries a tenant (DESIGN §6)."""
+
+SEALED: tuple[Sealed, ...] = (
+    *_connections.SEALED,
+    *_webhooks.SEALED,
+    *_sessions.SEALED,
+    *_totp.SEALED,
+)
+"""Everything that the vault seals: what is missing here is lost when its key is retired."""
 
 SYSTEM_OBJECTS = frozenset(
     {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics", "alembic_version"}
@@ -180,6 +201,26 @@ def _llm(work: UnitOfWork) -> Wire:
     return Wire(runtime.http, runtime.guard, runtime.settings.ai_timeout_seconds)
 
 
+def _google(work: UnitOfWork) -> OAuthClient:
+    return OAuthClient(work.runtime.http, oauth_vendors.google(work.runtime.settings))
+
+
+def _microsoft(work: UnitOfWork) -> OAuthClient:
+    return OAuthClient(work.runtime.http, oauth_vendors.microsoft(work.runtime.settings))
+
+
+def _hubspot(work: UnitOfWork) -> OAuthClient:
+    return OAuthClient(work.runtime.http, oauth_vendors.hubspot(work.runtime.settings))
+
+
+def _key_check(provider: str) -> Callable[[UnitOfWork], CredentialCheck]:
+    def build(work: UnitOfWork) -> CredentialCheck:
+        runtime = work.runtime
+        return KeyChecks(runtime.http, runtime.guard, runtime.settings).of(provider)
+
+    return build
+
+
 PORTS = (
     Ports()
     .bind(OrderLookup, OrderService)
@@ -192,7 +233,13 @@ PORTS = (
     .bind(LLMGateway, lambda work: OpenAIClient(_llm(work), COMPATIBLE), name=COMPATIBLE)
     .bind(LLMGateway, lambda work: AnthropicClient(_llm(work)), name="anthropic")
     .bind(LLMGateway, lambda work: GeminiClient(_llm(work)), name="gemini")
+    .bind(OAuthGateway, _google, name="google")
+    .bind(OAuthGateway, _microsoft, name="microsoft")
+    .bind(OAuthGateway, _hubspot, name="hubspot")
 )
+for _provider in PROVIDERS.values():
+    if not _provider.by_consent:
+        PORTS.bind(CredentialCheck, _key_check(_provider.name), name=_provider.name)
 
 SUBSCRIBERS: Subscribers = {
     OrderPlaced: [order_news.ORDER_WHATSAPP, order_news.ORDER_TELEGRAM],

@@ -26,3 +26,13 @@ class WebhookEndpointDisabled(Event):
     webhook_endpoint_id: UUID
     url: str
     reason: str
+
+
+class ConnectionExpired(Event):
+    """A vendor ended a consent: what stands on the connection waits for a person."""
+
+    name: ClassVar[str] = "platform.connection_expired"
+    resource: ClassVar[str] = "connection"
+    connection_id: UUID
+    provider: str
+    label: str

@@ -12,7 +12,8 @@ import binascii
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -38,25 +39,60 @@ class Vault:
 
     def __init__(self, ring: Sequence[SecretStr]) -> None:
         self._keys = dict(Secrets.key_pair(entry) for entry in ring)
-        self._first = next(iter(self._keys))
+        self.first = next(iter(self._keys))
+        """Id of the key that encrypts."""
 
     def encrypt(self, plain: str, context: str) -> str:
         """The envelope of ``plain``; ``context`` names its row and must be given to open it."""
         data_key = AESGCM.generate_key(256)
-        wrapped = _seal(self._keys[self._first], data_key, context)
+        wrapped = _seal(self._keys[self.first], data_key, context)
         sealed = _seal(data_key, plain.encode(), context)
-        return f"v2.{self._first}.{_b64(wrapped)}.{_b64(sealed)}"
+        return f"v2.{self.first}.{_b64(wrapped)}.{_b64(sealed)}"
 
-    def decrypt(self, envelope: str, context: str) -> str:
-        """Open an envelope. Raises SecretUnreadable."""
-        try:
-            version, kid, wrapped, sealed = envelope.split(".")
-            if version != "v2":
-                raise SecretUnreadable(f"unknown envelope version {version!r}")
-            data_key = _open(self._keys[kid], _unb64(wrapped), context)
-            return _open(data_key, _unb64(sealed), context).decode()
-        except (ValueError, KeyError, InvalidTag) as error:
-            raise SecretUnreadable("the secret does not open with this ring") from error
+    def decrypt(self, envelope: str, *contexts: str) -> str:
+        """Open an envelope that is bound to one of ``contexts``. Raises SecretUnreadable."""
+        for context in contexts:
+            try:
+                version, kid, wrapped, sealed = envelope.split(".")
+                if version != "v2":
+                    raise SecretUnreadable(f"unknown envelope version {version!r}")
+                data_key = _open(self._keys[kid], _unb64(wrapped), context)
+                return _open(data_key, _unb64(sealed), context).decode()
+            except InvalidTag:
+                continue
+            except (ValueError, KeyError) as error:
+                raise SecretUnreadable("the secret does not open with this ring") from error
+        raise SecretUnreadable("the secret does not open with this ring")
+
+    def reseal(self, envelope: str, *contexts: str) -> str | None:
+        """The same secret under the first key and context; None when the key seals it already.
+
+        Raises SecretUnreadable.
+        """
+        if kid_of(envelope) == self.first:
+            return None
+        return self.encrypt(self.decrypt(envelope, *contexts), contexts[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A column that holds envelopes; whatever the vault seals is listed in ``wiring.SEALED``."""
+
+    table: str
+    column: str
+    contexts: tuple[str, ...]
+    """What the envelope is bound to, as templates of the row's columns: today's, then older."""
+    in_object: bool = False
+    """The column is a JSON object whose values are envelopes."""
+
+    def bound_to(self, row: Mapping[str, object]) -> tuple[str, ...]:
+        """The contexts of one row's envelopes."""
+        return tuple(context.format_map(row) for context in self.contexts)
+
+
+def kid_of(envelope: str) -> str:
+    """The id of the key an envelope was sealed with; empty when it is no envelope."""
+    return envelope.split(".")[1] if envelope.startswith("v2.") else ""
 
 
 class Signer:

@@ -117,11 +117,20 @@ class Guard:
 
         At most 3 s to connect, 15 s in all, 64 KiB read: what comes after is left unread.
         """
+        return await self._send("POST", url, headers, body)
+
+    async def get(self, url: str, *, headers: Mapping[str, str]) -> Receipt:
+        """GET, with the bounds and failures of ``post``."""
+        return await self._send("GET", url, headers, None)
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Receipt:
         self.check(url)
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._total_s):
-                return await self._exchange(url, headers, body, began)
+                return await self._exchange(method, url, headers, body, began)
         except (TimeoutError, httpcore.TimeoutException):
             raise NotDelivered("timeout") from None
         except httpcore.ConnectError as error:
@@ -147,7 +156,7 @@ class Guard:
         return found
 
     async def _exchange(
-        self, url: str, headers: Mapping[str, str], body: bytes, began: float
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, began: float
     ) -> Receipt:
         timeout = {"connect": CONNECT_S, "read": self._total_s, "write": 5.0, "pool": 1.0}
         # A pool of its own per call: no connection is ever shared between two tenants.
@@ -159,7 +168,7 @@ class Guard:
                 network_backend=_Dialler(self),
             ) as pool,
             pool.stream(
-                "POST",
+                method,
                 _ascii(url),
                 headers=[("user-agent", user_agent()), *headers.items()],
                 content=body,

@@ -135,7 +135,21 @@ async def post_json(
     headers: Mapping[str, str] | None = None,
     deadline_s: float = DEADLINE_S,
 ) -> Answer:
-    """POST ``payload`` as JSON and read the answer, whatever its status.
+    """POST ``payload`` as JSON and read the answer, whatever its status; raises as ``send``."""
+    return await send(http, "POST", url, json=payload, headers=headers, deadline_s=deadline_s)
+
+
+async def send(
+    http: httpx.AsyncClient,
+    method: str,
+    url: str,
+    *,
+    json: Mapping[str, Any] | None = None,
+    form: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    deadline_s: float = DEADLINE_S,
+) -> Answer:
+    """Ask a vendor once and read the answer, whatever its status.
 
     Raises :class:`CallNotSent` or :class:`CallUnanswered`, never an httpx exception: those keep
     the request, and with it the credentials, for anybody who prints them.
@@ -143,7 +157,7 @@ async def post_json(
     failure: CallNotSent | CallUnanswered
     try:
         async with asyncio.timeout(deadline_s):
-            return _read(await http.post(url, json=payload, headers=headers))
+            return _read(await http.request(method, url, json=json, data=form, headers=headers))
     except TimeoutError:
         failure = CallUnanswered("deadline")
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.vendor_settings import OAuthApps, Vendors
+
 _HOW = "generate one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 Ring = Annotated[tuple[SecretStr, ...], NoDecode]
@@ -297,6 +299,8 @@ class Settings(
     Sessions,
     Web,
     Providers,
+    Vendors,
+    OAuthApps,
     AI,
     Webhooks,
     Observability,
@@ -366,6 +370,8 @@ def example() -> str:
 def _written(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
     return ",".join(f"{item:g}" for item in value) if isinstance(value, tuple) else str(value)
 
 

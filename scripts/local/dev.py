@@ -194,6 +194,7 @@ def serve(supervisor: Supervisor, arguments: list[str]) -> int:
         addresses.database_url, addresses.redis_url, at.sandbox_url, env.LOCAL / "media"
     )
     values = env.settings(where, kept, "development")
+    values["PUBLIC_BASE_URL"] = at.url
     env.save(env.DEVELOPMENT_FILE, values)
     environment = env.for_programs(values, outer)
     sandbox = start_sandbox(supervisor, at, environment)

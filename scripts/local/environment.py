@@ -99,13 +99,38 @@ def settings(where: Where, kept: Mapping[str, str], environment: str) -> dict[st
         "WEBHOOK_ALLOWED_NETWORKS": "" if environment == "production" else "127.0.0.0/8",
         "WHATSAPP_GRAPH_BASE_URL": f"{where.sandbox_url}/graph",
         "TELEGRAM_API_BASE_URL": f"{where.sandbox_url}/telegram",
-        "OPENAI_BASE_URL": f"{where.sandbox_url}/openai/v1",
-        "ANTHROPIC_BASE_URL": f"{where.sandbox_url}/anthropic",
-        "GEMINI_BASE_URL": f"{where.sandbox_url}/gemini",
         # The sandbox takes any key, so a fresh tenant can ask without connecting anything.
         "OPENAI_API_KEY": "sk-sandbox-openai",
+        **connected(where.sandbox_url),
         **kept,
     }
+
+
+def connected(sandbox_url: str) -> dict[str, str]:
+    """Where the vendors that tenants connect are played, and our registrations there."""
+    found = {
+        "OPENAI_BASE_URL": f"{sandbox_url}/openai/v1",
+        "ANTHROPIC_BASE_URL": f"{sandbox_url}/anthropic",
+        "GEMINI_BASE_URL": f"{sandbox_url}/gemini",
+        "CLICKSIGN_BASE_URL": f"{sandbox_url}/clicksign",
+        "CLICKSIGN_SANDBOX_BASE_URL": f"{sandbox_url}/clicksign",
+        "DOCUSIGN_ACCOUNT_BASE_URL": f"{sandbox_url}/docusign",
+        "DOCUSIGN_DEMO_ACCOUNT_BASE_URL": f"{sandbox_url}/docusign",
+        "ZOOM_OAUTH_BASE_URL": f"{sandbox_url}/zoom",
+        "STRIPE_BASE_URL": f"{sandbox_url}/stripe",
+        "GOOGLE_MAPS_BASE_URL": sandbox_url,
+        "GOOGLE_ACCOUNTS_BASE_URL": f"{sandbox_url}/google",
+        "GOOGLE_OAUTH_BASE_URL": f"{sandbox_url}/google",
+        "GOOGLE_API_BASE_URL": f"{sandbox_url}/google",
+        "MICROSOFT_LOGIN_BASE_URL": f"{sandbox_url}/microsoft",
+        "MICROSOFT_GRAPH_BASE_URL": f"{sandbox_url}/microsoft",
+        "HUBSPOT_APP_BASE_URL": f"{sandbox_url}/hubspot",
+        "HUBSPOT_API_BASE_URL": f"{sandbox_url}/hubspot",
+    }
+    for vendor in ("GOOGLE", "MICROSOFT", "HUBSPOT"):
+        found[f"{vendor}_CLIENT_ID"] = "sandbox-client"
+        found[f"{vendor}_CLIENT_SECRET"] = "sandbox-client-secret"
+    return found
 
 
 def for_programs(values: Mapping[str, str], outer: Mapping[str, str]) -> dict[str, str]:

@@ -32,6 +32,8 @@ def client(app: Largo, tenant: str | None, member: Member | None = None) -> http
 
 NOBODYS = {
     "connections/provider": "whatsapp",
+    "providers/provider": "google",
+    "signature-providers/provider": "clicksign",
     "problems/code": "not-found",
     "plans/code": "free",
 }
@@ -229,6 +231,17 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
             },
         )
     )
+    connection = await owner.post(
+        "/api/v1/ai/connections",
+        json={
+            "provider": "openai-compatible",
+            "name": f"Modelo {found.mark}",
+            "config": {"base_url": "http://127.0.0.1:9/v1", "model": "m"},
+            "secret": {"api_key": f"segredo-{found.mark}"},
+        },
+        headers=key(),
+    )
+    found.in_path["connections/connection_id"] = _ok(connection)["id"]
     hook = _ok(
         await owner.post(
             "/api/v1/admin/webhooks",

@@ -106,6 +106,18 @@ async def test_a_name_that_rebinds_is_dialled_where_it_was_judged() -> None:
         assert len(receiver.got) == 1
 
 
+async def test_reading_is_guarded_as_sending_is() -> None:
+    with pytest.raises(UrlRefused, match="public"):
+        await _always("10.0.0.1").get("http://modelos.example/v1/models", headers={})
+    async with receiving(lambda _: reply(302, b"", Location="http://10.0.0.1/")) as receiver:
+        guard = Guard(allow_http=True, allowed=["127.0.0.0/8"])
+        told = await guard.get(receiver.url, headers={"authorization": "Bearer x"})
+    assert told.status == 302
+    [seen] = receiver.got
+    assert seen.line.startswith("GET /ganchos ")
+    assert (seen.headers["authorization"], seen.body) == ("Bearer x", b"")
+
+
 async def test_redirects_are_answers_and_are_not_followed() -> None:
     async with receiving(lambda _: reply(302, Location="http://169.254.169.254/")) as receiver:
         receipt = await _loopback().post(receiver.url, headers={}, body=b"")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
+from app.kernel.work import Runtime
 from app.main import Largo
+from scripts.local.environment import connected
 from tests.factories.tenants import Member, World
 from tests.faults.server import ServerProcess
-from tests.sandbox.server import http, sandbox, sandbox_url
+from tests.sandbox.server import SandboxServer, http, sandbox, sandbox_url
 
 __all__ = ["http", "sandbox", "sandbox_url"]
 
@@ -45,3 +48,19 @@ async def second_process(environment: dict[str, str]) -> AsyncIterator[ServerPro
     await server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def vendors(runtime: Runtime, sandbox: SandboxServer) -> Iterator[SandboxServer]:
+    """The vendors that tenants connect, played by the sandbox, which knows our registrations."""
+    before = runtime.settings
+    known = {name.lower(): value for name, value in connected(sandbox.url).items()}
+    known["telegram_api_base_url"] = f"{sandbox.url}/telegram"
+    known["whatsapp_graph_base_url"] = f"{sandbox.url}/graph"
+    hidden: dict[str, object] = {
+        n: SecretStr(v) if n.endswith("_secret") else v for n, v in known.items()
+    }
+    hidden["oauth_return_origins"] = ("https://console.loja.example",)
+    runtime.settings = before.model_copy(update=hidden)
+    yield sandbox
+    runtime.settings = before

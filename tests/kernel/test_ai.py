@@ -282,7 +282,10 @@ async def test_a_server_of_ones_own_has_no_price_and_passes_the_guard(
     )
     assert [i.unpriced_calls for i in (await used(works)).items] == [1]
     body["config"]["base_url"] = "https://10.0.0.7/v1"
-    await owner.put(f"{CONNECTIONS}/openai-compatible", json=body)
+    inside = await owner.put(f"{CONNECTIONS}/openai-compatible", json=body)
+    assert (inside.status_code, inside.json()["code"]) == (422, "provider-url-refused")
+    body["config"]["base_url"] = "https://10.7/v1"  # to a resolver it is 10.0.0.7
+    assert (await owner.put(f"{CONNECTIONS}/openai-compatible", json=body)).status_code == 200
     with pytest.raises(AiProviderRefused, match="public internet"):
         await AiService(works).complete(ask())
 

@@ -34,6 +34,14 @@ config = uvicorn.Config("scripts.sandbox.app:app", access_log=False)
 uvicorn.Server(config).run([socket.socket(fileno=int(sys.argv[1]))])
 """
 APP_SECRET = "segredo-de-teste-do-aplicativo"
+OAUTH = ("google", "microsoft", "hubspot")
+OAUTH_DEFAULTS = {
+    "expires_in": 3600,
+    "account_id": "1001",
+    "account_email": "ana@bellamassa.example",
+    "granted_scopes": "",
+    "ended": [],
+}
 Json = Any
 LLM_DEFAULTS: dict[str, Json] = {
     "answer": "",
@@ -64,12 +72,15 @@ class SandboxServer:
 
     async def reset(self) -> None:
         """Default knobs, no callbacks, empty list."""
-        for vendor in ("whatsapp", "telegram"):
+        for vendor in ("whatsapp", "telegram", "keys", *OAUTH):
             await self.put(f"{vendor}/knobs")
             await self.put(vendor, tokens=[])
         for vendor in ("openai", "anthropic", "gemini"):
             await self.put(f"{vendor}/knobs")
             await self.put(vendor, tokens=[], **LLM_DEFAULTS)
+        for vendor in OAUTH:
+            await self.put(vendor, **OAUTH_DEFAULTS, rotate=vendor == "microsoft")
+        await self.put("keys", consent_required=False)
         await self.put("whatsapp", callback_url="", app_secret="", attempts=3, retry_delay_ms=10)
         await self.http.delete(f"{self.url}/_sandbox/requests")
 

@@ -13,7 +13,7 @@ from app.kernel.connections.service import ConnectionService
 from app.kernel.work import UnitOfWork
 
 PROVIDERS = ("openai", "anthropic", "gemini", "openai-compatible")
-"""In the order in which they are tried for a question that names none."""
+"""In the order in which the platform's own accounts are tried when a question names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,11 @@ async def payer_for(work: UnitOfWork, provider: str | None) -> Payer:
     """The account to use. Raises AiNotConfigured."""
     wanted = [p for p in PROVIDERS if provider in (None, p)]
     config = work.runtime.settings
-    for name in wanted:
-        own = await ConnectionService(work).credentials(name)
-        if own is not None:
-            return _tenants(name, own, config)
+    connections = ConnectionService(work)
+    if provider is None and (preferred := await connections.default("ai")) is not None:
+        return _tenants(preferred.provider, preferred.values, config)
+    if provider in PROVIDERS and (own := await connections.credentials(provider)) is not None:
+        return _tenants(provider, own, config)
     for name in wanted:
         key, base_url, model = _platforms(name, config)
         if key:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Index, LargeBinary, func
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.crypto import Sealed
 from app.core.model import TenantModel, unique_within_tenant, within_tenant
 
 
@@ -54,3 +55,7 @@ class RefreshToken(TenantModel):
     used_at: Mapped[datetime | None]
     successor: Mapped[str | None]
     """The pair it was exchanged for, encrypted; kept until that pair is exchanged in turn."""
+
+
+SUCCESSOR = Sealed("refresh_tokens", "successor", ("{tenant_id}:refresh_tokens:{id}",))
+SEALED = (SUCCESSOR,)

@@ -15,7 +15,7 @@ from app.core.ids import new_token
 from app.kernel import identity as identities
 from app.kernel.identity import Identity
 from app.kernel.sessions.attempts import count_code, count_password
-from app.kernel.sessions.models import RefreshToken, UserSession
+from app.kernel.sessions.models import SUCCESSOR, RefreshToken, UserSession
 from app.kernel.sessions.problems import (
     ChallengeRefused,
     RefreshRefused,
@@ -260,7 +260,7 @@ async def _rotate(work: UnitOfWork, token: str) -> Pair | None:
 
 
 def _context(work: UnitOfWork, link: RefreshToken) -> str:
-    return f"{work.tenant.id}:refresh_tokens:{link.id}"
+    return SUCCESSOR.bound_to({"tenant_id": work.tenant.id, "id": link.id})[0]
 
 
 async def check_password(works: WorkFactory, who: Identity, password: str) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.crypto import Sealed
 from app.core.model import TenantModel, unique_within_tenant, within_tenant
 
 
@@ -27,3 +28,7 @@ class TotpFactor(TenantModel):
     """The newest time step that was accepted; it and all before are spent (RFC 6238 §5.2)."""
     recovery_hashes: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     """SHA-256 of the recovery codes that were not used yet."""
+
+
+FACTOR_SECRET = Sealed("totp_factors", "secret", ("{tenant_id}:totp_factors:{id}",))
+SEALED = (FACTOR_SECRET,)

@@ -8,7 +8,7 @@ from typing import Literal
 from uuid import UUID
 
 from app.core.crypto import token_hash
-from app.kernel.totp.models import TotpFactor
+from app.kernel.totp.models import FACTOR_SECRET, TotpFactor
 from app.kernel.totp.problems import TotpNotOn
 from app.kernel.totp.repository import TotpRepository
 from app.kernel.totp.rules import DIGITS, accepted_step, normalized
@@ -70,4 +70,4 @@ class TotpService:
 
     def context(self, factor_id: UUID) -> str:
         """What the sealed secret is bound to."""
-        return f"{self.work.tenant.id}:totp_factors:{factor_id}"
+        return FACTOR_SECRET.bound_to({"tenant_id": self.work.tenant.id, "id": factor_id})[0]

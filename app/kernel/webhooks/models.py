@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.crypto import Sealed
 from app.core.model import Json, TenantModel, unique_within_tenant, within_tenant
 
 PENDING, SUCCEEDED, FAILED = "pending", "succeeded", "failed"
@@ -67,3 +68,10 @@ class WebhookDelivery(TenantModel):
     """Start of the last answer's body."""
     duration_ms: Mapped[int | None]
     attempted_at: Mapped[datetime | None]
+
+
+ENDPOINT_SECRET = Sealed("webhook_endpoints", "secret", ("webhook_endpoints:{tenant_id}:{id}",))
+SEALED = (
+    ENDPOINT_SECRET,
+    Sealed("webhook_endpoints", "retiring", ENDPOINT_SECRET.contexts, in_object=True),
+)

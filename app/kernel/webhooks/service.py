@@ -14,7 +14,12 @@ from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
 from app.kernel.tenancy import TOPIC as TENANTS
 from app.kernel.webhooks import rules
-from app.kernel.webhooks.models import PENDING, WebhookDelivery, WebhookEndpoint
+from app.kernel.webhooks.models import (
+    ENDPOINT_SECRET,
+    PENDING,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from app.kernel.webhooks.problems import (
     DeliveryUnderWay,
     EndpointDisabled,
@@ -36,7 +41,7 @@ DELIVER = "kernel.webhooks.deliver"
 
 def secret_context(tenant_id: UUID, endpoint_id: UUID) -> str:
     """What the envelope of an endpoint's secret is bound to."""
-    return f"webhook_endpoints:{tenant_id}:{endpoint_id}"
+    return ENDPOINT_SECRET.bound_to({"tenant_id": tenant_id, "id": endpoint_id})[0]
 
 
 def payload_of(event: str, at: datetime, data: dict[str, object]) -> str:

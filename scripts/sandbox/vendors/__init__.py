@@ -5,8 +5,20 @@ from __future__ import annotations
 from scripts.sandbox.vendors.anthropic import Anthropic
 from scripts.sandbox.vendors.base import Vendor
 from scripts.sandbox.vendors.gemini import Gemini
+from scripts.sandbox.vendors.keys import Keys
+from scripts.sandbox.vendors.oauth import Google, HubSpot, Microsoft
 from scripts.sandbox.vendors.openai import OpenAI
 from scripts.sandbox.vendors.telegram import Telegram
 from scripts.sandbox.vendors.whatsapp import WhatsApp
 
-VENDORS: tuple[type[Vendor], ...] = (WhatsApp, Telegram, OpenAI, Anthropic, Gemini)
+VENDORS: tuple[type[Vendor], ...] = (
+    WhatsApp,
+    Telegram,
+    OpenAI,
+    Anthropic,
+    Gemini,
+    Google,
+    Microsoft,
+    HubSpot,
+    Keys,
+)

@@ -81,6 +81,10 @@ class Vendor(ABC):
         """The path as it may be shown; vendors with secrets in it override this."""
         return request.url.path
 
+    def shown_answer(self, body: JsonValue) -> JsonValue:
+        """The answer as it may be shown; vendors that give out tokens override this."""
+        return body
+
     async def endpoint(self, request: Request) -> Response:
         """One request from its bytes to its answer, as the knobs say."""
         entry = self.recorder.open(
@@ -94,7 +98,8 @@ class Vendor(ABC):
         await self._be_slow()
         error = self.knobs.take_error()
         reply = self._forced(error) if error else self.receive(request, entry)
-        entry.status, entry.answer, entry.verdict = reply.status, reply.body, reply.verdict
+        entry.status, entry.verdict = reply.status, reply.verdict
+        entry.answer = self.shown_answer(reply.body)
         if reply.after is not None:
             reply.after()
         if reply.verdict == "accepted" and self.knobs.take_drop():

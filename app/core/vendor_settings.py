@@ -1,0 +1,88 @@
+"""Settings of the vendors that tenants connect: addresses, and our registrations with them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class Vendors(BaseModel):
+    """Where vendors are reached that tenants connect; the sandbox in development."""
+
+    clicksign_base_url: str = Field("https://app.clicksign.com", description="ClickSign API.")
+    clicksign_sandbox_base_url: str = Field(
+        "https://sandbox.clicksign.com", description="ClickSign's own test environment."
+    )
+    docusign_account_base_url: str = Field(
+        "https://account.docusign.com", description="DocuSign's token server."
+    )
+    docusign_demo_account_base_url: str = Field(
+        "https://account-d.docusign.com", description="The token server of DocuSign's demo."
+    )
+    zoom_oauth_base_url: str = Field("https://zoom.us", description="Zoom's token server.")
+    stripe_base_url: str = Field("https://api.stripe.com", description="Stripe API.")
+    google_maps_base_url: str = Field(
+        "https://maps.googleapis.com", description="Google Maps Platform."
+    )
+
+
+class OAuthApps(BaseModel):
+    """Our own registrations with vendors whose accounts are connected by consent (OAuth 2.0)."""
+
+    public_base_url: str = Field(
+        "http://127.0.0.1:8000",
+        description="Where browsers reach us; no slash at the end.",
+    )
+    oauth_return_origins: Names = Field(
+        (),
+        description="Comma-separated origins that a consent may return to, besides our own paths.",
+    )
+    google_client_id: str = Field("", description="OAuth client at Google; empty: off.")
+    google_client_secret: SecretStr = Field(SecretStr(""), description="Secret of that client.")
+    google_accounts_base_url: str = Field(
+        "https://accounts.google.com", description="Google's consent page."
+    )
+    google_oauth_base_url: str = Field(
+        "https://oauth2.googleapis.com", description="Google's token server."
+    )
+    google_api_base_url: str = Field("https://www.googleapis.com", description="Google APIs.")
+    google_scopes: str = Field(
+        "openid email https://www.googleapis.com/auth/drive.file",
+        description="Scopes asked of Google, separated by spaces.",
+    )
+    microsoft_client_id: str = Field("", description="OAuth client at Microsoft; empty: off.")
+    microsoft_client_secret: SecretStr = Field(SecretStr(""), description="Secret of that client.")
+    microsoft_directory: str = Field(
+        "common", description="Whose accounts may connect: common, organizations or a directory id."
+    )
+    microsoft_login_base_url: str = Field(
+        "https://login.microsoftonline.com", description="Microsoft's identity platform."
+    )
+    microsoft_graph_base_url: str = Field(
+        "https://graph.microsoft.com", description="Microsoft Graph."
+    )
+    microsoft_scopes: str = Field(
+        "offline_access User.Read Files.ReadWrite",
+        description="Scopes asked of Microsoft, separated by spaces.",
+    )
+    hubspot_client_id: str = Field("", description="OAuth client at HubSpot; empty: off.")
+    hubspot_client_secret: SecretStr = Field(SecretStr(""), description="Secret of that client.")
+    hubspot_app_base_url: str = Field(
+        "https://app.hubspot.com", description="HubSpot's consent page."
+    )
+    hubspot_api_base_url: str = Field("https://api.hubapi.com", description="HubSpot APIs.")
+    hubspot_scopes: str = Field(
+        "oauth crm.objects.contacts.read crm.objects.companies.read crm.objects.deals.read files",
+        description="Scopes asked of HubSpot, separated by spaces; as the app is registered.",
+    )
+
+    @field_validator("oauth_return_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+        return value
