@@ -30,6 +30,7 @@ from app.commerce.stores import models as _stores
 from app.commerce.stores.endpoints import router as stores_router
 from app.commerce.stores.service import StoreService
 from app.contracts.commerce import OrderLookup, OrderPlaced, OrderStatusChanged, StockReported
+from app.contracts.gateways.billing import BillingGateway
 from app.contracts.gateways.checks import CredentialCheck
 from app.contracts.gateways.llm import LLMGateway
 from app.contracts.gateways.messaging import MessageGateway
@@ -50,6 +51,7 @@ from app.integrations.oauth import vendors as oauth_vendors
 from app.integrations.oauth.client import OAuthClient
 from app.integrations.openai.client import COMPATIBLE, OpenAIClient
 from app.integrations.s3.client import S3Storage
+from app.integrations.stripe.client import StripeGateway
 from app.integrations.telegram.client import TelegramClient
 from app.integrations.whatsapp.client import WhatsAppClient
 from app.kernel import health, idempotency, metrics
@@ -75,6 +77,11 @@ from app.kernel.files.service import queue_cleaning
 from app.kernel.files.storage import LocalStorage
 from app.kernel.groups import models as _groups
 from app.kernel.groups.endpoints import router as groups_router
+from app.kernel.inbox import jobs as inbox
+from app.kernel.inbox import models as _inbox
+from app.kernel.inbox.endpoints import router as inbox_router
+from app.kernel.inbox.service import Source
+from app.kernel.inbox.service import sweep as forget_old_notices
 from app.kernel.jobs import models as _jobs
 from app.kernel.jobs.endpoints import router as jobs_router
 from app.kernel.jobs.service import Beat, Handler
@@ -101,6 +108,17 @@ from app.kernel.webhooks import jobs as webhooks
 from app.kernel.webhooks import models as _webhooks
 from app.kernel.webhooks.endpoints import router as webhooks_router
 from app.kernel.work import Ports, Schedulable, Subscribers, UnitOfWork
+from app.saas.billing import models as _billing
+from app.saas.billing.endpoints import router as billing_router
+from app.saas.billing.jobs import (
+    RECONCILE,
+    IntakeSource,
+    StatusSource,
+    StripeSource,
+    reconcile,
+)
+from app.saas.billing.problems import BillingNotConfigured
+from app.saas.billing.service import look_again
 from app.saas.central.endpoints import router as central_tenants_router
 from app.saas.plans import models as _plans
 from app.saas.plans.endpoints import central_router as central_plans_router
@@ -143,19 +161,26 @@ ROUTERS: list[APIRouter] = [
     plans_router,
     central_plans_router,
     central_tenants_router,
+    inbox_router,
+    billing_router,
 ]
 
 MODELS = (
     _tenants, _users, _groups, _sessions, _audit, _contacts, _files, _connections, _jobs,
     _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
     _orders, _checkout, _notifications, _usage, _plans, _webhooks, _schedules, _ai, _apikeys,
-    _totp, _departments,
+    _totp, _departments, _inbox, _billing,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 
 METADATA: MetaData = Model.metadata
 
-SYSTEM_TABLES = frozenset({"tenants", "plans", "job_deliveries", "postal_areas"})
+SYSTEM_TABLES = frozenset(
+    {
+        "tenants", "plans", "job_deliveries", "postal_areas",
+        "inbox_messages", "billing_accounts", "billing_invoices",
+    }
+)  # fmt: skip
 """Tables outside row level security; everything else carries a tenant (DESIGN §6)."""
 
 SEALED: tuple[Sealed, ...] = (
@@ -221,6 +246,19 @@ def _key_check(provider: str) -> Callable[[UnitOfWork], CredentialCheck]:
     return build
 
 
+def _stripe(work: UnitOfWork) -> StripeGateway:
+    """One per process: it holds the library's client. Raises BillingNotConfigured."""
+    config, caches = work.runtime.settings, work.runtime.caches
+    if not config.stripe_secret_key.get_secret_value():
+        raise BillingNotConfigured()
+    found = caches.get("stripe")
+    if not isinstance(found, StripeGateway):
+        found = caches["stripe"] = StripeGateway(
+            work.runtime.http, config.stripe_api_base_url, config.stripe_secret_key
+        )
+    return found
+
+
 PORTS = (
     Ports()
     .bind(OrderLookup, OrderService)
@@ -236,6 +274,10 @@ PORTS = (
     .bind(OAuthGateway, _google, name="google")
     .bind(OAuthGateway, _microsoft, name="microsoft")
     .bind(OAuthGateway, _hubspot, name="hubspot")
+    .bind(BillingGateway, _stripe)
+    .bind(Source, lambda work: StripeSource(work.runtime), name=StripeSource.name)
+    .bind(Source, lambda work: StatusSource(work.runtime), name=StatusSource.name)
+    .bind(Source, lambda work: IntakeSource(work.runtime), name=IntakeSource.name)
 )
 for _provider in PROVIDERS.values():
     if not _provider.by_consent:
@@ -254,12 +296,16 @@ JOBS: dict[str, Handler] = {
     webhooks.DELIVER: webhooks.deliver,
     files.CLEAN: files.clean,
     files.ERASE: files.erase,
+    inbox.PROCESS: inbox.process,
+    RECONCILE: reconcile,
     order_news.STOCK_TELEGRAM: order_news.stock_telegram,
     stock_news.LOW_STOCK_REPORT: scheduled(stock_news.low_stock_report),
 }
 
 SCHEDULABLE: Schedulable = {stock_news.LOW_STOCK_REPORT: "commerce"}
 
-BEATS: tuple[Beat, ...] = (health.beat, tick_all, prune_now_and_then, queue_cleaning)
+BEATS: tuple[Beat, ...] = (
+    health.beat, tick_all, prune_now_and_then, queue_cleaning, forget_old_notices, look_again,
+)  # fmt: skip
 
 READY: dict[str, Ready] = {"/api/v1/catalog": catalog_snapshot.ready}

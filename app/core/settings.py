@@ -11,19 +11,16 @@ import sys
 from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.core.setting_types import Delays, Hosts, Names, Ring
 from app.core.vendor_settings import OAuthApps, Vendors
 
 _HOW = "generate one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
-
-Ring = Annotated[tuple[SecretStr, ...], NoDecode]
-Names = Annotated[tuple[str, ...], NoDecode]
-Delays = Annotated[tuple[float, ...], NoDecode]
 
 
 class Runtime(BaseModel):
@@ -111,13 +108,6 @@ class Secrets(BaseModel):
         description="Comma-separated kid:base64(32 bytes); first encrypts, all decrypt.",
     )
 
-    @field_validator("auth_secrets", "order_tracking_secret", "encryption_keys", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
     @model_validator(mode="after")
     def _strong(self) -> Secrets:
         for name in ("auth_secrets", "order_tracking_secret"):
@@ -171,10 +161,10 @@ class Sessions(BaseModel):
 
 
 class Web(BaseModel):
-    cors_allowed_origins: Names = Field(
+    cors_allowed_origins: Hosts = Field(
         (), description="Comma-separated origins of browser frontends; * is refused in production."
     )
-    trusted_hosts: Names = Field(
+    trusted_hosts: Hosts = Field(
         (), description="Comma-separated host names served; *.example.com allowed; empty: all."
     )
     trusted_proxy_count: int = Field(
@@ -194,13 +184,6 @@ class Web(BaseModel):
     rate_limit_reads_per_minute: int = Field(
         6000, ge=1, description="Public reads per minute of one address."
     )
-
-    @field_validator("cors_allowed_origins", "trusted_hosts", mode="before")
-    @classmethod
-    def _split_names(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip().lower() for part in value.split(",") if part.strip())
-        return value
 
 
 class Providers(BaseModel):
@@ -268,21 +251,11 @@ class Webhooks(BaseModel):
         5, ge=1, description="An endpoint that fails for so many days is switched off."
     )
 
-    @field_validator("webhook_allowed_networks", mode="before")
+    @field_validator("webhook_allowed_networks")
     @classmethod
-    def _networks(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        found = tuple(part.strip() for part in value.split(",") if part.strip())
-        for block in found:
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for block in value:
             ip_network(block)  # a ValueError names the block
-        return found
-
-    @field_validator("webhook_retry_seconds", mode="before")
-    @classmethod
-    def _delays(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(float(part) for part in value.split(",") if part.strip())
         return value
 
 
@@ -290,6 +263,43 @@ class Observability(BaseModel):
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Bearer token of GET /metrics; empty: this machine alone."
     )
+
+
+class Billing(BaseModel):
+    stripe_secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="sk_live_... takes live notices alone, sk_test_... test ones; empty: off.",
+    )
+    stripe_publishable_key: str = Field("", description="pk_..., shown to browser frontends.")
+    stripe_webhook_secret: Ring = Field(
+        (), description="Comma-separated whsec_... of Stripe's webhook: any verifies; empty: off."
+    )
+    billing_webhook_secret: Ring = Field(
+        (), description="Signs /billing/webhook/status and /intake; empty with the next: off."
+    )
+    billing_webhook_secrets: Ring = Field(
+        (), description="More secrets that verify them, comma-separated, while one is replaced."
+    )
+
+    @model_validator(mode="after")
+    def _guessable(self) -> Billing:
+        for name, shortest in (
+            ("stripe_webhook_secret", 16),
+            ("billing_webhook_secret", 32),
+            ("billing_webhook_secrets", 32),
+        ):
+            ring: tuple[SecretStr, ...] = getattr(self, name)
+            if any(len(key.get_secret_value()) < shortest for key in ring):
+                raise ValueError(f"{name.upper()} needs at least {shortest} characters; {_HOW}")
+        return self
+
+    @property
+    def billing_keys(self) -> tuple[SecretStr, ...]:
+        return self.billing_webhook_secret + self.billing_webhook_secrets
+
+    @property
+    def stripe_is_live(self) -> bool:
+        return self.stripe_secret_key.get_secret_value().startswith(("sk_live_", "rk_live_"))
 
 
 class Settings(
@@ -304,6 +314,7 @@ class Settings(
     AI,
     Webhooks,
     Observability,
+    Billing,
     BaseSettings,
 ):
     model_config = SettingsConfigDict(env_file=None, extra="ignore", frozen=True)

@@ -24,7 +24,9 @@ class Vendors(BaseModel):
         "https://account-d.docusign.com", description="The token server of DocuSign's demo."
     )
     zoom_oauth_base_url: str = Field("https://zoom.us", description="Zoom's token server.")
-    stripe_base_url: str = Field("https://api.stripe.com", description="Stripe API.")
+    stripe_api_base_url: str = Field(
+        "https://api.stripe.com", description="Stripe's API; the sandbox in development."
+    )
     google_maps_base_url: str = Field(
         "https://maps.googleapis.com", description="Google Maps Platform."
     )

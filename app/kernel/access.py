@@ -55,6 +55,8 @@ MODULES: dict[str, frozenset[str]] = {
             "schedules:write",
             "ai:read",
             "ai:write",
+            "billing:read",
+            "billing:write",
         }
     ),
 }

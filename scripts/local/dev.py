@@ -120,7 +120,11 @@ def start_sandbox(
         "the provider sandbox",
         [*command, "--no-access-log", "--no-proxy-headers", "--no-server-header"],
         mark=" ".join(command),
-        environment=environment,
+        environment={
+            **environment,
+            "SANDBOX_STRIPE_WEBHOOK_URL": f"{at.url}/api/v1/webhooks/stripe",
+            "SANDBOX_STRIPE_WEBHOOK_SECRET": environment.get("STRIPE_WEBHOOK_SECRET", ""),
+        },
         directory=env.ROOT,
         log=log,
         grace_seconds=4.0,

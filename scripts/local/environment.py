@@ -50,6 +50,8 @@ def new_secrets() -> dict[str, str]:
         "ENCRYPTION_KEYS": f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         "WHATSAPP_APP_SECRET": secrets.token_hex(32),
         "WHATSAPP_VERIFY_TOKEN": secrets.token_hex(32),
+        "STRIPE_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(24)}",
+        "BILLING_WEBHOOK_SECRET": secrets.token_urlsafe(48),
         "DEV_PASSWORD": f"largo-{secrets.token_hex(6)}",
         "DEV_POSTGRES_PASSWORD": secrets.token_hex(24),
         "DEV_VALKEY_PASSWORD": secrets.token_hex(24),
@@ -102,6 +104,7 @@ def settings(where: Where, kept: Mapping[str, str], environment: str) -> dict[st
         # The sandbox takes any key, so a fresh tenant can ask without connecting anything.
         "OPENAI_API_KEY": "sk-sandbox-openai",
         **connected(where.sandbox_url),
+        "STRIPE_SECRET_KEY": "" if environment == "production" else "sk_test_largo_sandbox",
         **kept,
     }
 
@@ -117,7 +120,7 @@ def connected(sandbox_url: str) -> dict[str, str]:
         "DOCUSIGN_ACCOUNT_BASE_URL": f"{sandbox_url}/docusign",
         "DOCUSIGN_DEMO_ACCOUNT_BASE_URL": f"{sandbox_url}/docusign",
         "ZOOM_OAUTH_BASE_URL": f"{sandbox_url}/zoom",
-        "STRIPE_BASE_URL": f"{sandbox_url}/stripe",
+        "STRIPE_API_BASE_URL": f"{sandbox_url}/stripe",
         "GOOGLE_MAPS_BASE_URL": sandbox_url,
         "GOOGLE_ACCOUNTS_BASE_URL": f"{sandbox_url}/google",
         "GOOGLE_OAUTH_BASE_URL": f"{sandbox_url}/google",

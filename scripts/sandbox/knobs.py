@@ -41,6 +41,18 @@ class Knobs(BaseModel):
     reorder: bool = Field(default=False, description="send the notices last first")
     batch: bool = Field(default=False, description="send all notices in one delivery")
 
+    late_ms: int = Field(
+        default=0, ge=0, le=10_000, description="answers wait up to so long: some overtake"
+    )
+    lose: int = Field(default=0, ge=0, description="never send the next n notices")
+
+    def take_loss(self) -> bool:
+        """Whether this notice must never be sent, counting it."""
+        if not self.lose:
+            return False
+        self.lose -= 1
+        return True
+
     def take_error(self) -> ErrorKnob | None:
         """The error that this request must get, counting it."""
         error = self.error

@@ -13,3 +13,5 @@ class SandboxSettings(BaseSettings):
     keep: int = 2000
     whatsapp_callback_url: str = ""
     whatsapp_app_secret: str = ""
+    stripe_webhook_url: str = ""
+    stripe_webhook_secret: str = ""

@@ -41,6 +41,10 @@ from app.kernel.work import Actor, Runtime, UnitOfWork, unit_of_work
 from scripts.seeds.blueprint import Blueprint, Item, Offer, Shop
 
 ACTOR = Actor("system", "seed")
+_SELL = """
+UPDATE plans SET stripe_price_ids = ARRAY['price_largo_' || code]
+WHERE stripe_price_ids = '{}' AND code IN ('starter', 'pro', 'team', 'enterprise') RETURNING id
+"""
 STAMP = "seed.planted"
 M = TypeVar("M", bound=Model)
 
@@ -252,6 +256,14 @@ async def plant_areas(runtime: Runtime, areas: dict[str, tuple[float, float]]) -
     async with runtime.database.system_engine.begin() as connection:
         driver = await begun(connection)
         return len(await driver.fetch(_ADD_AREAS, orjson.dumps(rows).decode()))
+
+
+async def plant_prices(runtime: Runtime) -> int:
+    """Give plans without prices those that the sandbox's Stripe sells; how many got one."""
+    if runtime.settings.stripe_api_base_url.startswith("https://"):
+        return 0  # the real one: its prices are not ours to make up
+    async with runtime.database.system_driver() as driver:
+        return len(await driver.fetch(_SELL))
 
 
 async def stamp(runtime: Runtime, slug: str, fingerprint: str) -> None:

@@ -9,7 +9,7 @@ from app.kernel.work import Runtime
 from app.worker import build_runtime, close_runtime
 from scripts.seeds.bella_massa import BELLA_MASSA
 from scripts.seeds.blueprint import Blueprint, Person
-from scripts.seeds.planting import plant, plant_areas, stamp
+from scripts.seeds.planting import plant, plant_areas, plant_prices, stamp
 from scripts.seeds.postal_areas import AREAS
 from scripts.seeds.presentes_da_lu import PRESENTES_DA_LU
 
@@ -29,6 +29,7 @@ async def plant_all(runtime: Runtime, password: str, fingerprint: str) -> Counte
     for plan in PLANS:
         added += await plant(runtime, plan, hashed)
     added["postal_areas"] += await plant_areas(runtime, AREAS)
+    added["prices"] += await plant_prices(runtime)
     # Last: a seed that was cut short has no stamp and is planted again.
     await stamp(runtime, LARGO.slug, fingerprint)
     return +added

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from app.commerce.catalog.models import ProductModifierGroup
 from app.commerce.inventory.models import StockLevel
 from app.commerce.shipping.models import ShippingRule
+from app.core.ids import new_id
 from app.main import Largo
 from tests.architecture.conftest import Owner
 from tests.factories.commerce import PAULISTA, Shop, key, make_shop
@@ -263,7 +264,16 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
         },
         headers=key(),
     )
+    notice = await owner_sql.fetchval(
+        "INSERT INTO inbox_messages (id, provider, event_id, type, tenant_id, body, state) "
+        "VALUES ($1, 'stripe', $2, 'invoice.paid', $3, $4, 'dead') RETURNING id",
+        new_id(),
+        found.mark,
+        found.world.tenant.id,
+        found.mark.encode(),
+    )
     found.in_path |= {
+        "inbox-messages/message_id": str(notice),
         "tenants/tenant_id": str(found.world.tenant.id),
         "schedules/schedule_id": _ok(schedule)["id"],
         "jobs/job_id": str(job),

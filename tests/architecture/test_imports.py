@@ -36,6 +36,7 @@ LARGER_SLICES = {
     "app.kernel.sessions.attempts": 3.5,
     "app.kernel.totp.enrolment": 4.5,
     "app.kernel.webhooks.delivery": 4,
+    "app.saas.billing.mirror": 3.5,
     "app.commerce.catalog.admin": 5,
     "app.commerce.catalog.snapshot": 3.5,
     "app.commerce.checkout.asked": 2.1,

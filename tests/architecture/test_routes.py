@@ -16,6 +16,8 @@ OUTSIDE = {"/health", "/health/ready", "/metrics", "/problems", "/problems/{code
 
 NOT_IDEMPOTENT = {
     "POST /api/v1/admin/api-keys": "its answer shows a secret, which is stored nowhere in the open",
+    "POST /api/v1/admin/billing/sync": "shows what the vendor has; again shows the same",
+    "POST /api/v1/admin/central/inbox-messages/{message_id}/replay": "a second is refused",
     "POST /api/v1/admin/central/tenants/{tenant_id}/plan": "sets a state",
     "POST /api/v1/admin/central/tenants/{tenant_id}/reactivate": "sets a state",
     "POST /api/v1/admin/central/tenants/{tenant_id}/suspend": "sets a state",
@@ -100,10 +102,13 @@ def test_public_routes_are_these(routes: list[Endpoint]) -> None:
         "POST /api/v1/auth/login",
         "POST /api/v1/auth/login/totp",
         "POST /api/v1/auth/refresh",
+        "POST /api/v1/billing/webhook/intake",
+        "POST /api/v1/billing/webhook/status",
         "POST /api/v1/checkout",
         "POST /api/v1/checkout/preview",
         "POST /api/v1/orders/{order_id}/cancel",
         "POST /api/v1/shipping/quote",
+        "POST /api/v1/webhooks/stripe",
     }
 
 

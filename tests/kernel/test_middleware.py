@@ -265,6 +265,11 @@ async def test_limits_answer_with_retry_after(config: Settings) -> None:
         for _ in range(3):
             known = await neighbour.post("/api/v1/auth/login", json={}, headers=member)
             assert known.headers["ratelimit-policy"].startswith('"reads"')
+        provider = await stack.enter_async_context(_client(app, peer="7.7.7.3"))
+        for path in ("webhooks/stripe", "billing/webhook/status", "billing/webhook/intake"):
+            delivered = await provider.post(f"/api/v1/{path}", content=b"{}")
+            assert delivered.status_code == 404, "no secret is configured here"
+        assert delivered.headers["ratelimit-policy"].startswith('"reads"'), "many from one"
 
 
 # Crashes ----------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ class KeyChecks:
 
     async def _stripe(self, label: str, given: Credentials) -> Check:
         answer = await self._get(
-            f"{self._config.stripe_base_url}/v1/balance",
+            f"{self._config.stripe_api_base_url}/v1/balance",
             authorization=f"Bearer {given['api_key']}",
         )
         return _by_status(label, answer.status)

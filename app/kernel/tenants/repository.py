@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import UUID
 
-from sqlalchemy import or_
+from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.ids import new_id
@@ -18,6 +19,15 @@ from app.kernel.tenants.schemas import TenantFilter
 class TenantRepository(Repository[Tenant]):
     model = Tenant
     missing = TenantNotFound
+
+    async def find(self, id: UUID, *, lock: bool = False) -> Tenant | None:
+        """The row. Its lock lets others insert rows that refer to the tenant: with FOR UPDATE
+        every insert of the tenant would wait, and two Works that insert first would deadlock.
+        """
+        statement = self.query().where(Tenant.id == id)
+        return await self.one_or_none(
+            statement.with_for_update(key_share=True) if lock else statement
+        )
 
     async def matching(self, page: PageRequest, wanted: TenantFilter) -> Page[Tenant]:
         statement = self.query()
@@ -35,6 +45,12 @@ class TenantRepository(Repository[Tenant]):
                 )
             )
         return await self.page(statement, page)
+
+    async def platform_id(self) -> UUID | None:
+        """The super-admin tenant; the oldest, should there be several."""
+        return await self.session.scalar(
+            select(Tenant.id).where(Tenant.is_super_admin).order_by(Tenant.id).limit(1)
+        )
 
     async def upsert(self, slug: str, fields: Mapping[str, object]) -> None:
         """One statement, so that two scripts starting together make one tenant."""

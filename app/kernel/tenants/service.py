@@ -35,6 +35,11 @@ class TenantService:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
 
+    async def platform_id(self) -> UUID | None:
+        """The tenant that runs the platform; None while there is none."""
+        async with system_work(self.runtime) as session:
+            return await TenantRepository(session).platform_id()
+
     async def ensure(self, slug: str, **fields: Unpack[TenantFields]) -> TenantContext:
         """Create the tenant or change the given fields; every process forgets the old values."""
         async with system_work(self.runtime) as session:

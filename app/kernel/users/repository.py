@@ -41,6 +41,10 @@ class UserRepository(Repository[User]):
         found = select(func.count()).select_from(User).where(User.is_active)
         return await self.session.scalar(found) or 0
 
+    async def any(self) -> bool:
+        """Whether the tenant has anybody, locked out or not."""
+        return await self.session.scalar(select(User.id).limit(1)) is not None
+
     async def other_active_owners(self, user_id: UUID) -> int:
         statement = (
             select(func.count())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from uuid import UUID
 
 from app.core.pagination import Page, PageRequest
@@ -58,6 +59,22 @@ class UserService:
         await self.work.session.refresh(user)
         self.work.record("user.created", "user", user.id, after=_facts(user))
         return user
+
+    async def ensure_first_owner(self, name: str, email: str) -> User | None:
+        """Make the owner of a tenant that has nobody yet; None when somebody is there.
+
+        The password is one that nobody knows: the owner sets one by the mail of "forgot password".
+        """
+        hashed = await self.work.runtime.passwords.hash(secrets.token_urlsafe(32))
+        await self.users.lock_staff()
+        if await self.users.any():
+            return None
+        owner = await self.users.add(
+            User(email=email.lower(), name=name, role="owner", password_hash=hashed)
+        )
+        await self.work.session.refresh(owner)
+        self.work.record("user.created", "user", owner.id, after=_facts(owner))
+        return owner
 
     async def update(self, who: Identity, user_id: UUID, body: UserUpdate) -> User:
         """Change name, role or activity. Raises UserNotFound, RoleAboveYours, LastOwner,

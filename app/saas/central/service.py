@@ -44,9 +44,7 @@ class CentralService:
             tenant = await register.get(tenant_id, lock=True)
             plan = await PlanService(work).assignable(code)
             after = {"plan_code": plan.code, "modules": plan.modules, "limits": plan.limits}
-            before = await register.change(
-                tenant, plan_code=plan.code, modules=plan.modules, limits=plan.limits
-            )
+            before = await PlanService(work).put_on(tenant, plan)
             self._tell(work, "tenant.plan_applied", tenant, before=before, after=after)
         return tenant
 

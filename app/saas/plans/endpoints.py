@@ -11,7 +11,7 @@ from app.kernel.access import public, system_admin
 from app.kernel.idempotency import Idempotent, ReplayableRoute
 from app.kernel.work import runtime_of, service
 from app.saas.plans.models import Plan
-from app.saas.plans.problems import PlanCodeTaken, PlanInUse, PlanNotFound
+from app.saas.plans.problems import PlanCodeTaken, PlanInUse, PlanNotFound, PlanPriceTaken
 from app.saas.plans.schemas import OfferList, PlanCreate, PlanList, PlanRead, PlanUpdate
 from app.saas.plans.service import PlanService, offered_plans
 
@@ -40,7 +40,7 @@ async def list_plans(plans: Plans) -> PlanList:
     status_code=201,
     response_model=PlanRead,
     dependencies=[system_admin(), Idempotent],
-    responses=problems(PlanCodeTaken),
+    responses=problems(PlanCodeTaken, PlanPriceTaken),
 )
 async def create_plan(body: PlanCreate, plans: Plans) -> Plan:
     """Add a plan."""
@@ -62,7 +62,7 @@ async def get_plan(code: PlanCode, plans: Plans) -> Plan:
     "/{code}",
     response_model=PlanRead,
     dependencies=[system_admin()],
-    responses=problems(PlanNotFound),
+    responses=problems(PlanNotFound, PlanPriceTaken),
 )
 async def update_plan(code: PlanCode, body: PlanUpdate, plans: Plans) -> Plan:
     """Change a plan; tenants on it keep what they have until it is applied to them again."""

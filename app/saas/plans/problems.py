@@ -15,6 +15,11 @@ class PlanCodeTaken(Conflict):
     title = "Another plan has this code: choose a different one, or change that plan."
 
 
+class PlanPriceTaken(Conflict):
+    code = "plan-price-taken"
+    title = "Another plan has this Stripe price: a payment would not tell which plan it buys."
+
+
 class PlanInUse(Conflict):
     code = "plan-in-use"
     title = "Tenants are on this plan: move them first, or take it off sale with is_active false."

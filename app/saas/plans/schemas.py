@@ -39,6 +39,14 @@ def _known_limits(limits: dict[str, int]) -> dict[str, int]:
 
 
 Modules = Annotated[list[str], AfterValidator(_known_modules), Field(max_length=50)]
+PriceId = Annotated[str, StringConstraints(pattern=r"^price_[A-Za-z0-9_]{1,100}$")]
+Prices = Annotated[
+    list[PriceId],
+    Field(
+        max_length=50,
+        description="Stripe's prices of this plan: the first is sold, all are recognised.",
+    ),
+]
 Limits = Annotated[
     dict[str, Annotated[int, Field(ge=0, le=10**12)]],
     AfterValidator(_known_limits),
@@ -72,6 +80,7 @@ class PlanCreate(Input):
     limits: Limits = Field(default_factory=dict)
     is_active: bool = True
     position: Position = 0
+    stripe_price_ids: Prices = Field(default_factory=list)
 
 
 class PlanUpdate(Input):
@@ -89,6 +98,7 @@ class PlanUpdate(Input):
     limits: Limits | None = None
     is_active: bool | None = None
     position: Position | None = None
+    stripe_price_ids: Prices | None = None
 
 
 class PlanOffer(Output):
@@ -102,6 +112,7 @@ class PlanOffer(Output):
     modules: list[str]
     limits: dict[str, int]
     position: int
+    stripe_price_ids: list[str]
 
 
 class PlanRead(PlanOffer):

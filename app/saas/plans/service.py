@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Unpack
 
 from app.contracts.saas import Upgrade
+from app.kernel.tenants.models import Tenant
+from app.kernel.tenants.service import TenantFields, TenantRegister
 from app.kernel.work import Runtime, UnitOfWork, platform_work, system_work
 from app.saas.plans.models import Plan
-from app.saas.plans.problems import PlanNotOffered
+from app.saas.plans.problems import PlanNotOffered, PlanPriceTaken
 from app.saas.plans.repository import PlanRepository
 from app.saas.plans.rules import cheapest_that_allows
 from app.saas.plans.schemas import PlanCreate, PlanUpdate
 
 _FACTS = (
     "code", "name", "price_cents", "currency", "interval", "modules", "limits", "is_active",
-    "position",
+    "position", "stripe_price_ids",
 )  # fmt: skip
 
 
@@ -59,23 +62,50 @@ class PlanService:
             raise PlanNotOffered()
         return plan
 
+    async def by_price(self, price_id: str) -> Plan | None:
+        """The plan that a Stripe price buys, on sale or not."""
+        return await self.plans.by_price(price_id)
+
+    async def put_on(
+        self, tenant: Tenant, plan: Plan, **more: Unpack[TenantFields]
+    ) -> dict[str, object]:
+        """Give a locked tenant the plan's modules and limits in place of its own, and ``more``.
+
+        What is above a new limit stays, and nothing more is let in. In a ``platform_work``;
+        answers what was there before, as ``TenantRegister.change`` does.
+        """
+        fields: TenantFields = {
+            "plan_code": plan.code,
+            "modules": plan.modules,
+            "limits": plan.limits,
+            **more,
+        }
+        return await TenantRegister(self.work).change(tenant, **fields)
+
     async def create(self, body: PlanCreate) -> Plan:
-        """Raises PlanCodeTaken."""
+        """Raises PlanCodeTaken, PlanPriceTaken."""
         async with platform_work(self.work.runtime, self.work.tenant, self.work.actor) as work:
-            plan = await PlanRepository(work.session).add(Plan(**body.model_dump()))
+            plans = PlanRepository(work.session)
+            if await plans.taken(body.stripe_price_ids, body.code):
+                raise PlanPriceTaken()
+            plan = await plans.add(Plan(**body.model_dump()))
             await work.session.refresh(plan)
             work.record("plan.created", "plan", plan.id, after=_facts(plan))
         return plan
 
     async def update(self, code: str, body: PlanUpdate) -> Plan:
         """Change what is sent. Tenants keep what was applied to them until the plan is applied
-        again: nobody loses a module by surprise. Raises PlanNotFound.
+        again: nobody loses a module by surprise. Raises PlanNotFound, PlanPriceTaken.
         """
-        wanted = {k: v for k in body.model_fields_set if (v := getattr(body, k)) is not None}
+        wanted: dict[str, Any] = {
+            k: v for k in body.model_fields_set if (v := getattr(body, k)) is not None
+        }
         async with platform_work(self.work.runtime, self.work.tenant, self.work.actor) as work:
             plans = PlanRepository(work.session)
             plan = await plans.by_code(code, lock=True)
             before = _facts(plan)
+            if await plans.taken(wanted.get("stripe_price_ids", ()), code):
+                raise PlanPriceTaken()
             if wanted != {k: before[k] for k in wanted}:
                 for name, value in wanted.items():
                     setattr(plan, name, value)

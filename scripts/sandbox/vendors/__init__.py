@@ -8,6 +8,7 @@ from scripts.sandbox.vendors.gemini import Gemini
 from scripts.sandbox.vendors.keys import Keys
 from scripts.sandbox.vendors.oauth import Google, HubSpot, Microsoft
 from scripts.sandbox.vendors.openai import OpenAI
+from scripts.sandbox.vendors.stripe import Stripe
 from scripts.sandbox.vendors.telegram import Telegram
 from scripts.sandbox.vendors.whatsapp import WhatsApp
 
@@ -20,5 +21,6 @@ VENDORS: tuple[type[Vendor], ...] = (
     Google,
     Microsoft,
     HubSpot,
+    Stripe,
     Keys,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -102,6 +103,9 @@ class Vendor(ABC):
         entry.answer = self.shown_answer(reply.body)
         if reply.after is not None:
             reply.after()
+        if self.knobs.late_ms:
+            # The answer is what was true before the wait: two of them can arrive in wrong order.
+            await asyncio.sleep(random.uniform(0, self.knobs.late_ms / 1000))
         if reply.verdict == "accepted" and self.knobs.take_drop():
             entry.verdict = "answer dropped"
             await cut(request)

@@ -26,7 +26,6 @@ _GET: dict[str, JsonValue] = {
     "/anthropic/v1/models": {"data": [{"type": "model", "id": "sandbox-model"}]},
     "/gemini/v1beta/models": {"models": [{"name": "models/sandbox-model"}]},
     "/clicksign/api/v3/envelopes": {"data": []},
-    "/stripe/v1/balance": {"object": "balance", "livemode": False, "available": []},
     "/maps/api/geocode/json": {"status": "OK", "results": []},
     "/docusign/oauth/userinfo": {"sub": "u", "name": "Ana", "accounts": []},
     "/graph/{version}/{phone}": {"id": "1", "display_phone_number": "+55 11 4002-8922"},
