@@ -1,4 +1,4 @@
-"""Settings of the vendors that tenants connect: addresses, and our registrations with them."""
+"""Settings of vendors: addresses, the platform's own keys, our registrations with them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,55 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class Providers(BaseModel):
+    whatsapp_graph_base_url: str = Field(
+        "https://graph.facebook.com", description="WhatsApp Cloud API; the sandbox in development."
+    )
+    whatsapp_graph_version: str = Field("v23.0", description="Version of the Cloud API.")
+    telegram_api_base_url: str = Field(
+        "https://api.telegram.org", description="Telegram Bot API; the sandbox in development."
+    )
+
+
+class AI(BaseModel):
+    openai_api_key: SecretStr = Field(
+        SecretStr(""), description="The platform's own key, for tenants without; empty: none."
+    )
+    openai_base_url: str = Field(
+        "https://api.openai.com/v1", description="OpenAI; the sandbox in development."
+    )
+    openai_model: str = Field("gpt-4o-mini", description="Model unless a question names one.")
+    anthropic_api_key: SecretStr = Field(
+        SecretStr(""), description="The platform's own key, for tenants without; empty: none."
+    )
+    anthropic_base_url: str = Field(
+        "https://api.anthropic.com", description="Anthropic; the sandbox in development."
+    )
+    anthropic_model: str = Field(
+        "", description="Model unless a question names one, as the vendor's documentation has it."
+    )
+    gemini_api_key: SecretStr = Field(
+        SecretStr(""), description="The platform's own key, for tenants without; empty: none."
+    )
+    gemini_base_url: str = Field(
+        "https://generativelanguage.googleapis.com",
+        description="Google Gemini; the sandbox in development.",
+    )
+    gemini_model: str = Field("gemini-2.5-flash", description="Model unless a question names one.")
+    ai_max_tokens: int = Field(
+        2000, ge=1, description="Longest AI answer unless a question says otherwise, in tokens."
+    )
+    ai_timeout_seconds: float = Field(
+        120, gt=0, le=600, description="Longest wait for one AI answer."
+    )
+    ai_calls_per_minute: int = Field(60, ge=1, description="AI calls of one tenant.")
+    ai_platform_monthly_micro_usd: int = Field(
+        5_000_000,
+        ge=0,
+        description="Most that the platform's own keys pay a month for one tenant, in micro-USD.",
+    )
 
 
 class Vendors(BaseModel):
