@@ -7,13 +7,16 @@ from datetime import timedelta
 
 from app.kernel.access import ALWAYS_ON, effective_grants
 
-TOPICS: dict[str, str] = {
+TOPICS: dict[str, str | None] = {
     "orders": "commerce.orders:read",
     "catalog": "commerce.catalog:read",
     "inventory": "commerce.inventory:read",
     "schedules": "platform.schedules:read",
+    "billing": "platform.billing:read",
+    "team": None,
 }
-"""A topic that is not listed is heard by nobody: the stream must not tell more than the routes."""
+"""None: any member may. A topic that is not listed is heard by nobody: the stream must not tell
+more than the routes."""
 
 RETENTION = timedelta(days=3)
 """How long a tenant's events can be resumed; who was away longer reads everything anew."""
@@ -23,7 +26,9 @@ def audible(role: str, group_grants: frozenset[str], modules: frozenset[str]) ->
     """The topics that a member may hear: the module is on and the grant is held."""
     held = effective_grants(role, group_grants)
     return frozenset(
-        topic for topic, grant in TOPICS.items() if grant in held and _on(grant, modules)
+        topic
+        for topic, grant in TOPICS.items()
+        if grant is None or (grant in held and _on(grant, modules))
     )
 
 
