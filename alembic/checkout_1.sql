@@ -32,15 +32,38 @@ BEGIN
   RETURN NULL;
 END $$;
 
--- Everything a Work tells, right before its commit: audit lines, jobs, the stored answer, and the
--- rows of the live stream. The advisory lock makes their seq follow commit order within the
--- tenant; being the last to be taken, it is held for the commit alone. Jobs are inserted as
--- PgQueuer 1.6 does it, less the log row that says "queued" and its ten index entries.
+-- Everything a Work tells, right before its commit, in one statement: audit lines, jobs, the stored
+-- answer, and the rows of the live stream. The advisory lock makes their seq follow commit order
+-- within the tenant; being the last to be taken, it is held for the commit alone. Jobs are
+-- inserted as PgQueuer 1.6 does it, less the log row that says "queued" and its ten index entries.
 CREATE FUNCTION finish_work(told jsonb, answer_key text DEFAULT NULL,
   answer_fingerprint bytea DEFAULT NULL, answer_status bigint DEFAULT NULL,
   answer_media_type text DEFAULT NULL, answer_body bytea DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+  WITH ordered AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(hashtextextended(app_tenant_id()::text, 20))
+    WHERE told ? 'stream'
+  ), streamed AS (
+    INSERT INTO stream_events (id, topic, type, data)
+    SELECT s.id, s.topic, s.type, s.data FROM ordered,
+      jsonb_to_recordset(told->'stream') AS s(id uuid, topic text, type text, data jsonb)
+  ), queued AS (
+    INSERT INTO pgqueuer (entrypoint, payload, priority, execute_after, dedupe_key, status)
+    SELECT j.entrypoint, convert_to(j.payload, 'UTF8'), j.priority,
+      now() + make_interval(secs => j.delay), j.dedupe_key, 'queued'
+    FROM jsonb_to_recordset(coalesce(told->'jobs', '[]'))
+      AS j(entrypoint text, payload text, priority int, delay float, dedupe_key text)
+    ON CONFLICT (dedupe_key)
+      WHERE status = ANY (ARRAY['queued'::pgqueuer_status, 'picked'::pgqueuer_status])
+        AND dedupe_key IS NOT NULL
+      DO NOTHING
+  ), answered AS (
+    INSERT INTO idempotency_records (id, key, fingerprint, status, media_type, body)
+    SELECT (told->>'answer_id')::uuid, answer_key, answer_fingerprint, answer_status,
+      answer_media_type, answer_body
+    WHERE answer_key IS NOT NULL
+  )
   INSERT INTO audit_entries (id, action, resource, resource_id, facts, actor_kind, actor_id,
     actor_name, request_id, ip, user_agent)
   SELECT a.id, a.action, a.resource, a.resource_id, a.facts, told->>'actor_kind',
@@ -48,46 +71,22 @@ BEGIN
     told->>'user_agent'
   FROM jsonb_to_recordset(told->'audit')
     AS a(id uuid, action text, resource text, resource_id uuid, facts jsonb);
-
-  IF told ? 'jobs' THEN
-    INSERT INTO pgqueuer (entrypoint, payload, priority, execute_after, dedupe_key, status)
-    SELECT j.entrypoint, convert_to(j.payload, 'UTF8'), j.priority,
-      now() + make_interval(secs => j.delay), j.dedupe_key, 'queued'
-    FROM jsonb_to_recordset(told->'jobs')
-      AS j(entrypoint text, payload text, priority int, delay float, dedupe_key text)
-    ON CONFLICT (dedupe_key)
-      WHERE status = ANY (ARRAY['queued'::pgqueuer_status, 'picked'::pgqueuer_status])
-        AND dedupe_key IS NOT NULL
-      DO NOTHING;
-  END IF;
-
-  IF answer_key IS NOT NULL THEN
-    INSERT INTO idempotency_records (id, key, fingerprint, status, media_type, body)
-    VALUES ((told->>'answer_id')::uuid, answer_key, answer_fingerprint, answer_status,
-      answer_media_type, answer_body);
-  END IF;
-
-  IF told ? 'stream' THEN
-    PERFORM pg_advisory_xact_lock(hashtextextended(app_tenant_id()::text, 20));
-    INSERT INTO stream_events (id, topic, type, data)
-    SELECT s.id, s.topic, s.type, s.data
-    FROM jsonb_to_recordset(told->'stream') AS s(id uuid, topic text, type text, data jsonb);
-  END IF;
 END $$;
 
--- One whole order. The lock order is that of every writer: promotions by id, the tenant's counter,
--- the contact, stock by item. The caller compares ``taken`` with what it asked for and rolls back.
+-- One whole order in few statements: each costs some 35 us under load, whatever it writes. The
+-- lock order is that of every writer: promotions by id, the tenant's counter, the contact, stock
+-- by item. The caller compares ``taken`` with what it asked for and rolls back.
 CREATE FUNCTION write_order(o jsonb, OUT number bigint, OUT is_blocked boolean, OUT taken bigint,
-  OUT scarce jsonb)
+  OUT scarce text)
 LANGUAGE plpgsql AS $$
 DECLARE
   order_id uuid := (o->>'id')::uuid;
   store uuid := (o->>'store_id')::uuid;
-  phones text[] := ARRAY(SELECT jsonb_array_elements_text(o->'phones'));
+  phones text[] := (o->>'phones')::text[];
+  items uuid[] := (o->>'stock_items')::uuid[];
   contact uuid;
   known_phone text;
-  item record;
-  level record;
+  is_new boolean := false;
 BEGIN
   IF o ? 'uses' THEN
     PERFORM FROM promotions p
@@ -100,20 +99,22 @@ BEGIN
     WHERE p.id = u.promotion_id;
   END IF;
 
-  UPDATE order_counters c SET last_number = c.last_number + 1
-  WHERE c.tenant_id = app_tenant_id() RETURNING c.last_number INTO number;
-  IF NOT FOUND THEN
+  -- A number known with or without its ninth digit is the same person's.
+  WITH counter AS (
     INSERT INTO order_counters AS c (id, last_number) VALUES (order_id, 1)
     ON CONFLICT (tenant_id) DO UPDATE SET last_number = c.last_number + 1
-    RETURNING c.last_number INTO number;
-  END IF;
-
-  -- A number known with or without its ninth digit is the same person's.
-  SELECT c.id, c.phone, c.is_blocked INTO contact, known_phone, is_blocked
-  FROM contacts c WHERE c.phone = ANY (phones) ORDER BY array_position(phones, c.phone) LIMIT 1;
+    RETURNING c.last_number
+  )
+  SELECT counter.last_number, k.id, k.phone, k.is_blocked
+  INTO number, contact, known_phone, is_blocked
+  FROM counter LEFT JOIN LATERAL (
+    SELECT c.id, c.phone, c.is_blocked FROM contacts c WHERE c.phone = ANY (phones)
+    ORDER BY array_position(phones, c.phone) LIMIT 1
+  ) k ON true;
   IF is_blocked THEN
     RETURN;
   ELSIF contact IS NULL THEN
+    is_new := true;
     INSERT INTO contacts AS c (id, name, phone, email, source, last_order_at)
     VALUES ((o->>'contact_id')::uuid, o->>'customer_name', phones[1], o->>'customer_email',
       o->>'source', now())
@@ -125,41 +126,40 @@ BEGIN
     WHERE c.id = contact;
   END IF;
 
-  INSERT INTO orders (id, number, store_id, contact_id, customer_name, customer_phone, fulfilment,
-    scheduled_for, promised_at, subtotal_cents, discount_cents, shipping_cents,
-    shipping_discount_cents, total_cents, currency, note, source)
-  VALUES (order_id, number, store, contact, o->>'customer_name', known_phone, o->>'fulfilment',
-    (o->>'scheduled_for')::timestamptz, (o->>'promised_at')::timestamptz,
-    (o->>'subtotal_cents')::bigint, (o->>'discount_cents')::bigint,
-    (o->>'shipping_cents')::bigint, (o->>'shipping_discount_cents')::bigint,
-    (o->>'total_cents')::bigint, o->>'currency', o->>'note', o->>'source');
-
-  INSERT INTO order_items (id, order_id, position, product_id, variant_id, name, variant_name,
-    unit_price_cents, quantity, discount_cents, total_cents, modifiers, note)
-  SELECT l.id, order_id, l.position, l.product_id, l.variant_id, l.name, l.variant_name,
-    l.unit_price_cents, l.quantity, l.discount_cents,
-    l.unit_price_cents * l.quantity - l.discount_cents, l.modifiers, l.note
-  FROM jsonb_to_recordset(o->'lines') AS l(id uuid, position bigint, product_id uuid,
-    variant_id uuid, name text, variant_name text, unit_price_cents bigint, quantity bigint,
-    discount_cents bigint, modifiers jsonb, note text);
-
-  INSERT INTO payments (id, order_id, method, amount_cents, change_for_cents)
-  VALUES (order_id, order_id, o->>'payment_method', (o->>'total_cents')::bigint,
-    (o->>'change_for_cents')::bigint);
-
-  IF o ? 'address' THEN
+  WITH placed AS (
+    INSERT INTO orders (id, number, store_id, contact_id, customer_name, customer_phone,
+      fulfilment, scheduled_for, promised_at, subtotal_cents, discount_cents, shipping_cents,
+      shipping_discount_cents, total_cents, currency, note, source)
+    VALUES (order_id, number, store, contact, o->>'customer_name', known_phone, o->>'fulfilment',
+      (o->>'scheduled_for')::timestamptz, (o->>'promised_at')::timestamptz,
+      (o->>'subtotal_cents')::bigint, (o->>'discount_cents')::bigint,
+      (o->>'shipping_cents')::bigint, (o->>'shipping_discount_cents')::bigint,
+      (o->>'total_cents')::bigint, o->>'currency', o->>'note', o->>'source')
+  ), lines AS (
+    INSERT INTO order_items (id, order_id, position, product_id, variant_id, name, variant_name,
+      unit_price_cents, quantity, discount_cents, total_cents, modifiers, note)
+    SELECT l.id, order_id, l.position, l.product_id, l.variant_id, l.name, l.variant_name,
+      l.unit_price_cents, l.quantity, l.discount_cents,
+      l.unit_price_cents * l.quantity - l.discount_cents, l.modifiers, l.note
+    FROM jsonb_to_recordset(o->'lines') AS l(id uuid, position bigint, product_id uuid,
+      variant_id uuid, name text, variant_name text, unit_price_cents bigint, quantity bigint,
+      discount_cents bigint, modifiers jsonb, note text)
+  ), paid AS (
+    INSERT INTO payments (id, order_id, method, amount_cents, change_for_cents)
+    VALUES (order_id, order_id, o->>'payment_method', (o->>'total_cents')::bigint,
+      (o->>'change_for_cents')::bigint)
+  ), carried AS (
     INSERT INTO deliveries (id, order_id, postal_code, address, distance_meters, fee_cents,
       minutes, rule_id)
-    VALUES (order_id, order_id, o->>'postal_code', o->'address',
-      (o->>'distance_meters')::bigint, (o->>'shipping_cents')::bigint,
-      (o->>'minutes')::bigint, (o->>'rule_id')::uuid);
-    IF NOT EXISTS (SELECT FROM customer_addresses a
-        WHERE a.contact_id = contact AND a.address = o->'address') THEN
-      INSERT INTO customer_addresses (id, contact_id, postal_code, address)
-      VALUES (order_id, contact, o->>'postal_code', o->'address');
-    END IF;
-  END IF;
-
+    SELECT order_id, order_id, o->>'postal_code', o->'address', (o->>'distance_meters')::bigint,
+      (o->>'shipping_cents')::bigint, (o->>'minutes')::bigint, (o->>'rule_id')::uuid
+    WHERE o ? 'address'
+  ), remembered AS (
+    INSERT INTO customer_addresses (id, contact_id, postal_code, address)
+    SELECT order_id, contact, o->>'postal_code', o->'address'
+    WHERE o ? 'address' AND (is_new OR NOT EXISTS (SELECT FROM customer_addresses a
+      WHERE a.contact_id = contact AND a.address = o->'address'))
+  )
   INSERT INTO order_status_changes (id, order_id, after, actor_kind, actor_name)
   VALUES (order_id, order_id, 'pending', o->>'actor_kind', o->>'actor_name');
 
@@ -173,30 +173,33 @@ BEGIN
   END IF;
 
   taken := 0;
-  IF o ? 'demand' THEN
-    -- One by one in the order of their ids: the order in which every writer locks stock.
-    FOR item IN SELECT d.* FROM jsonb_to_recordset(o->'demand')
-        AS d(movement_id uuid, item_id uuid, quantity bigint) ORDER BY d.item_id LOOP
-      UPDATE stock_levels l SET on_hand = l.on_hand - item.quantity
-      WHERE l.store_id = store AND l.item_id = item.item_id AND l.on_hand >= item.quantity
-      RETURNING l.id, l.item_id, l.item_kind, l.on_hand, l.low_at, item.quantity INTO level;
-      EXIT WHEN NOT FOUND;
-      taken := taken + 1;
-      IF level.on_hand = 0
-          OR (level.on_hand <= level.low_at AND level.on_hand + item.quantity > level.low_at) THEN
-        scarce := coalesce(scarce, '[]'::jsonb) || to_jsonb(level);
-      END IF;
+  IF items IS NOT NULL THEN
+    WITH locked AS MATERIALIZED (
+      SELECT l.id, d.quantity, d.movement_id
+      FROM unnest(items, (o->>'stock_quantities')::bigint[], (o->>'stock_movements')::uuid[])
+        AS d(item_id, quantity, movement_id)
+      JOIN stock_levels l ON l.item_id = d.item_id
+      -- The list again: it makes the planner look the items up, not read the store's all.
+      WHERE l.store_id = store AND l.item_id = ANY (items) AND l.on_hand >= d.quantity
+      ORDER BY l.item_id FOR NO KEY UPDATE OF l
+    ), sold AS (
+      UPDATE stock_levels l SET on_hand = l.on_hand - k.quantity FROM locked k WHERE l.id = k.id
+      RETURNING l.id, l.item_id, l.item_kind, l.on_hand, l.low_at, k.quantity, k.movement_id
+    ), moved AS (
       INSERT INTO stock_movements (id, store_id, item_kind, item_id, kind, quantity, order_id,
         actor_name)
-      VALUES (item.movement_id, store, level.item_kind, level.item_id, 'sale', -item.quantity,
-        order_id, o->>'actor_name');
-    END LOOP;
+      SELECT s.movement_id, store, s.item_kind, s.item_id, 'sale', -s.quantity, order_id,
+        o->>'actor_name' FROM sold s
+    )
+    SELECT count(*), (json_agg(s) FILTER (WHERE s.on_hand = 0
+        OR (s.on_hand <= s.low_at AND s.on_hand + s.quantity > s.low_at)))::text
+    INTO taken, scarce FROM sold s;
   END IF;
 END $$;
 
 -- A whole checkout in one statement, which is its own transaction: scope, key, version, order and
 -- everything told. Any outcome but 'placed' has written nothing; the caller then goes the long
--- way, which knows how to refuse. ``told_text`` and ``answer_body`` hold ``token`` where the
+-- way, which knows how to refuse. ``told_text`` and ``answer_text`` hold ``token`` where the
 -- number belongs, which only this statement knows.
 CREATE FUNCTION place_order(tenant uuid, known_version bigint, o jsonb, token text, told_text text,
   answer_key text, answer_fingerprint bytea, answer_status bigint, answer_media_type text,
@@ -204,21 +207,33 @@ CREATE FUNCTION place_order(tenant uuid, known_version bigint, o jsonb, token te
 LANGUAGE plpgsql AS $$
 DECLARE
   written record;
+  is_answered boolean;
+  version_now bigint;
 BEGIN
-  PERFORM set_config('app.tenant_id', tenant::text, true);
-  IF EXISTS (SELECT FROM claim_idempotency(answer_key)) THEN
+  -- Conditions, because plpgsql evaluates those without a statement of their own. The lock is
+  -- that of claim_idempotency; what follows it has a snapshot taken after the wait.
+  IF set_config('app.tenant_id', tenant::text, true) IS NULL
+      OR pg_advisory_xact_lock(hashtextextended(tenant::text || ':' || answer_key, 21)) IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT EXISTS (SELECT FROM idempotency_records r WHERE r.key = answer_key),
+    coalesce((SELECT v.version FROM price_versions v), 0)
+  INTO is_answered, version_now;
+  IF is_answered THEN
     outcome := 'answered';
-  ELSIF coalesce((SELECT v.version FROM price_versions v), 0) <> known_version THEN
+  ELSIF version_now <> known_version THEN
     outcome := 'stale';
   ELSE
     written := write_order(o);
     IF written.is_blocked OR written.scarce IS NOT NULL
-        OR written.taken <> coalesce(jsonb_array_length(o->'demand'), 0) THEN
+        OR written.taken <> coalesce(array_length((o->>'stock_items')::uuid[], 1), 0) THEN
       RAISE EXCEPTION 'this order is not an ordinary one' USING ERRCODE = 'LG001';
     END IF;
-    PERFORM finish_work(replace(told_text, token, written.number::text)::jsonb, answer_key,
-      answer_fingerprint, answer_status, answer_media_type,
-      convert_to(replace(answer_text, token, written.number::text), 'UTF8'));
+    IF finish_work(replace(told_text, token, written.number::text)::jsonb, answer_key,
+        answer_fingerprint, answer_status, answer_media_type,
+        convert_to(replace(answer_text, token, written.number::text), 'UTF8')) IS NULL THEN
+      RETURN;
+    END IF;
     outcome := 'placed';
     number := written.number;
   END IF;

@@ -20,8 +20,9 @@ from uuid import UUID
 
 import asyncpg
 from sqlalchemy import Connection, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -57,6 +58,12 @@ class ScopedConnection(RawConnection):
         return await super().execute(query, *args, timeout=timeout)
 
 
+_PATIENCE_S = 10.0
+_BY_INDEX = {"enable_seqscan": "off"}
+"""For hot statements, whose every look-up has its index: a plan made while a table was small would
+else be kept while it grows, those of foreign keys among them."""
+
+
 def _server_settings(tenant: bool) -> dict[str, str]:
     found = {
         "application_name": "largo-tenant" if tenant else "largo-system",
@@ -80,6 +87,65 @@ def _replace_closed(connection: Any, record: Any, proxy: Any) -> None:
         raise DisconnectionError("closed by the server")
 
 
+class Drivers:
+    """A few connections of the tenant role for hot single statements, the last used first.
+
+    Neither engine nor asyncpg's pool: each would cost such a statement more than its own encoding,
+    100 and 60 us for greenlets, tasks and resets that a statement without a transaction needs not.
+    """
+
+    def __init__(self, url: URL, size: int) -> None:
+        self._dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._places = asyncio.Semaphore(size)
+        self._idle: list[RawConnection] = []
+        self.size, self.used = size, 0
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[RawConnection]:
+        """A connection outside any transaction. Raises the engines' own TimeoutError."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise PoolTimeout("every connection for single statements is taken") from error
+        self.used += 1
+        try:
+            driver = await self._open()
+            try:
+                yield driver
+            except asyncpg.PostgresError:
+                self._keep(driver)  # the statement failed, not the connection
+                raise
+            except BaseException:
+                driver.terminate()  # perhaps in the middle of something
+                raise
+            self._keep(driver)
+        finally:
+            self.used -= 1
+            self._places.release()
+
+    async def _open(self) -> RawConnection:
+        while self._idle:
+            driver = self._idle.pop()
+            if not driver.is_closed():
+                return driver
+        settings = _server_settings(tenant=True) | _BY_INDEX
+        return await asyncpg.connect(self._dsn, server_settings=settings)
+
+    def _keep(self, driver: RawConnection) -> None:
+        if not driver.is_closed():
+            self._idle.append(driver)
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    async def close(self) -> None:
+        """Close what nobody holds."""
+        while self._idle:
+            await self._idle.pop().close()
+
+
 class Database:
     """The connections of one process; ``tenant_session`` and ``system_session`` open Sessions."""
 
@@ -87,8 +153,7 @@ class Database:
         self.url = make_url(url)
         self.tenant_engine = self._engine(pool_size, tenant=True)
         self.system_engine = self._engine(system_pool_size, tenant=False)
-        self._drivers: asyncpg.Pool[asyncpg.Record] | None = None
-        self._driver_lock, self._driver_pool_size = asyncio.Lock(), max(1, pool_size // 2)
+        self._drivers = Drivers(self.url, max(1, pool_size // 2))
         self._tenant_sessions = async_sessionmaker(self.tenant_engine, expire_on_commit=False)
         self._system_sessions = async_sessionmaker(self.system_engine, expire_on_commit=False)
 
@@ -130,20 +195,10 @@ class Database:
     async def tenant_driver(self) -> AsyncIterator[RawConnection]:
         """The same as the tenant role: it sees no row until the statement itself sets a scope.
 
-        From a pool of the driver's own: a hot statement pays 30 us for its connection instead of
-        the 100 of an engine's. Nothing is left behind to reset, as a scope ends with its statement.
+        Nothing is left behind to reset, as a scope ends with its statement.
         """
-        async with self._driver_lock:
-            if self._drivers is None:
-                self._drivers = await asyncpg.create_pool(
-                    self.url.set(drivername="postgresql").render_as_string(hide_password=False),
-                    min_size=0,
-                    max_size=self._driver_pool_size,
-                    reset=_keep,
-                    server_settings=_server_settings(tenant=True),
-                )
-        async with self._drivers.acquire(timeout=10) as driver:
-            yield driver  # type: ignore[misc]  # a proxy with all that a connection has
+        async with self._drivers.held() as driver:
+            yield driver
 
     def pools(self) -> dict[str, dict[str, int]]:
         """By pool: connections in use, idle, and how many there may be."""
@@ -156,12 +211,13 @@ class Database:
                 "idle": pool.checkedin(),
                 "limit": pool.size(),
             }
+        few = self._drivers
+        found["driver"] = {"used": few.used, "idle": few.idle, "limit": few.size}
         return found
 
     async def close(self) -> None:
         """Close every connection of both pools."""
-        if self._drivers is not None:
-            await self._drivers.close()
+        await self._drivers.close()
         await self.tenant_engine.dispose()
         await self.system_engine.dispose()
 
@@ -209,10 +265,6 @@ async def begun(connection: AsyncConnection) -> RawConnection:
         await adapted._start_transaction()
     driver: RawConnection = fairy.driver_connection  # type: ignore[assignment]
     return driver
-
-
-async def _keep(connection: RawConnection) -> None:
-    """Reset nothing."""
 
 
 async def _driver(connection: AsyncConnection) -> RawConnection:

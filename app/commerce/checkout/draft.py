@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -154,7 +155,7 @@ class Draft:
             "id": order_id,
             "contact_id": new_id(),
             "store_id": self.store.id,
-            "phones": self.customer_phones,
+            "phones": _array(self.customer_phones),
             "customer_name": self.customer_name,
             "customer_email": self.customer_email,
             "fulfilment": self.fulfilment,
@@ -198,8 +199,12 @@ class Draft:
         if self.redemptions:
             found["uses"] = [use.document() for use in self.redemptions]
         if self.demand:
-            found["demand"] = [
-                {"movement_id": new_id(), "item_id": item, "quantity": quantity}
-                for item, quantity in self.demand.items()
-            ]
+            found["stock_items"] = _array(self.demand)
+            found["stock_quantities"] = _array(self.demand.values())
+            found["stock_movements"] = _array(new_id() for _ in self.demand)
         return found
+
+
+def _array(values: Iterable[object]) -> str:
+    """An array as Postgres reads it from text; of ids, numbers and phones, which need no quotes."""
+    return f"{{{','.join(map(str, values))}}}"

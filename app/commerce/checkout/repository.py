@@ -82,7 +82,7 @@ _LOCK_PROMOTIONS = """
 SELECT id FROM promotions WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 
-_WRITE = "SELECT number, is_blocked, taken, scarce::text FROM write_order($1::text::jsonb)"
+_WRITE = "SELECT number, is_blocked, taken, scarce FROM write_order($1::text::jsonb)"
 
 _AT_ONCE = """
 SELECT outcome, number
