@@ -24,7 +24,7 @@ from app.core.vitals import Vitals
 from app.kernel import docs, openapi
 from app.kernel.identity import Sessions
 from app.kernel.jobs.service import Worker
-from app.kernel.middleware import Layers
+from app.kernel.layers import Layers
 from app.kernel.realtime.service import Streams
 from app.kernel.work import Runtime
 from app.worker import build_runtime, close_runtime
@@ -97,7 +97,7 @@ class Largo(Layers):
     """The ASGI application: the layers around FastAPI, which stays reachable as ``api``."""
 
     def __init__(self, api: FastAPI, config: Settings, runtime: Runtime) -> None:
-        super().__init__(api, config, wiring.READY, runtime)
+        super().__init__(api, config, wiring.READY, wiring.SHORT, runtime)
         self.api, self.runtime = api, runtime
 
 

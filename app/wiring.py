@@ -12,6 +12,7 @@ from app.commerce.catalog import snapshot as catalog_snapshot
 from app.commerce.catalog.admin import router as catalog_admin_router
 from app.commerce.catalog.endpoints import router as catalog_router
 from app.commerce.checkout import models as _checkout
+from app.commerce.checkout import short as checkout_short
 from app.commerce.checkout.endpoints import router as checkout_router
 from app.commerce.customers import models as _customers
 from app.commerce.customers.endpoints import router as customers_router
@@ -85,7 +86,7 @@ from app.kernel.inbox.service import sweep as forget_old_notices
 from app.kernel.jobs import models as _jobs
 from app.kernel.jobs.endpoints import router as jobs_router
 from app.kernel.jobs.service import Beat, Handler
-from app.kernel.middleware import Ready
+from app.kernel.layers import Ready, Short
 from app.kernel.realtime import models as _realtime
 from app.kernel.realtime.endpoints import router as realtime_router
 from app.kernel.retention import prune_now_and_then
@@ -307,5 +308,7 @@ SCHEDULABLE: Schedulable = {stock_news.LOW_STOCK_REPORT: "commerce"}
 BEATS: tuple[Beat, ...] = (
     health.beat, tick_all, prune_now_and_then, queue_cleaning, forget_old_notices, look_again,
 )  # fmt: skip
+
+SHORT: dict[str, Short] = {checkout_short.PATH: checkout_short.short}
 
 READY: dict[str, Ready] = {"/api/v1/catalog": catalog_snapshot.ready}

@@ -53,6 +53,13 @@ class Intent:
     key: str
     fingerprint: bytes
 
+    @classmethod
+    def of(cls, key: str, path: str, body: bytes, method: str = "POST") -> Intent:
+        """What a request with this key asks for."""
+        digest = hashlib.sha256(f"{method} {path}\n".encode())
+        digest.update(body)
+        return cls(key, digest.digest())
+
     async def answered(self, work: UnitOfWork) -> Answer | None:
         """What this intent was answered before; None: it is now ours until ``work`` ends.
 
@@ -102,12 +109,13 @@ class ReplayableRoute(APIRoute):
 # statement. A claim row would be written twice and leave a dead version behind every order.
 _CLAIM = "SELECT fingerprint, status, media_type, body FROM claim_idempotency($1)"
 
+KEY_LENGTH = (8, 200)
 IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        min_length=8,
-        max_length=200,
+        min_length=KEY_LENGTH[0],
+        max_length=KEY_LENGTH[1],
         description="Unique per intent, e.g. a UUID; a retry with the same key acts once.",
         examples=["7f9c6f1e-6d0b-4a39-9f3b-0f6f1f6a8a11"],
     ),
@@ -135,9 +143,7 @@ async def intent_of(request: Request, key: str | None) -> Intent:
     """What a request that may cost somebody money wants once. Raises IdempotencyKeyMissing."""
     if key is None:
         raise IdempotencyKeyMissing()
-    digest = hashlib.sha256(f"{request.method} {request.scope['path']}\n".encode())
-    digest.update(await request.body())
-    return Intent(key, digest.digest())
+    return Intent.of(key, request.scope["path"], await request.body(), request.method)
 
 
 Idempotent = Depends(_idempotent, scope="function")

@@ -1,11 +1,12 @@
 """The six steps before every request, in order, run by one pure-ASGI layer.
 
-TrustedHost > Cors > SecurityHeaders > RequestLog > RateLimit > Tenancy (> ready bytes > FastAPI)
+TrustedHost > Cors > SecurityHeaders > RequestLog > RateLimit > Tenancy, then ready bytes, short
+ways and FastAPI.
 
 Six nested layers cost six coroutines and two wrappers around ``send`` for every request, most of
 what a warm catalogue answer costs at all (spec/kernel-facts A.3 found the same: fuse). So each
 step is a short class whose ``enter`` looks at the request, may leave response headers in
-``meta.out``, and refuses by answering a Problem; ``Layers`` runs them in order. Because the
+``meta.out``, and refuses by answering a Problem; ``layers.Layers`` runs them in order. Because the
 request's id and the strict headers are there from the start, refusals carry them too.
 """
 
@@ -14,28 +15,23 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable
 from random import getrandbits
 
 import orjson
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from app.core import problems
-from app.core.logging import ACCESS
 from app.core.problems import Problem
 from app.core.ratelimit import Limit, LocalLimiter
 from app.core.settings import Settings
 from app.core.tokens import TokenInvalid
 from app.kernel.identity import claims_from, key_from
-from app.kernel.request import Headers, Meta, answer
+from app.kernel.request import Headers, Meta
 from app.kernel.tenancy import TenantContext, TenantSuspended, UnknownTenant
 from app.kernel.throttle import API_RATE, limit_tenant, policy_of, refusal
 from app.kernel.work import Runtime
 
 log = logging.getLogger(__name__)
-
-_OF_NO_TENANT = frozenset({"/health", "/health/ready", "/api/v1/health", "/metrics"})
-"""Asked while the database is away, too: no look-up of a tenant stands before their answer."""
 
 _SIGNED = ("/api/v1/webhooks/", "/api/v1/billing/webhook/")
 """Where providers deliver, thousands from one address: each verifies before it stores."""
@@ -295,101 +291,3 @@ class Tenancy:
         if context.status == "suspended":
             raise TenantSuspended()
         return context
-
-
-Ready = Callable[[Scope, Meta, Runtime], tuple[int, Headers, bytes] | None]
-"""Answers a hot public read from memory; None hands the request on to its FastAPI route.
-
-It applies the same rule as its FastAPI twin's gate and hands on whatever it does not hold: a
-shorter way to the same answer (DESIGN §4.6).
-"""
-
-
-class Layers:
-    """Runs the steps in order around ``app``; a crash becomes a problem with the request's id."""
-
-    def __init__(
-        self, app: ASGIApp, settings: Settings, ready: dict[str, Ready], runtime: Runtime
-    ) -> None:
-        self._app, self._ready, self._runtime = app, ready, runtime
-        self._requests = runtime.vitals.requests
-        self._hosts, self._cors = TrustedHost(settings), Cors(settings)
-        self._strict, self._log = SecurityHeaders(settings), RequestLog(settings)
-        self._limits, self._tenancy = RateLimit(settings, runtime), Tenancy(settings, runtime)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        start = time.perf_counter()
-        meta = scope["meta"] = Meta(scope)
-        try:
-            refused = self._enter(scope, meta)
-            if refused is None and self._tenancy.known(meta):
-                ready = self._ready_answer(scope, meta)
-                if ready is not None:
-                    meta.status, headers, body = ready
-                    headers = [*headers, *self._strict.by_content["data"], *meta.out]
-                    await send(
-                        {"type": "http.response.start", "status": meta.status, "headers": headers}
-                    )
-                    await send({"type": "http.response.body", "body": body})
-                    return
-            await self._serve(scope, receive, self._with_headers(meta, send), refused)
-        finally:
-            seconds = time.perf_counter() - start
-            route = meta.route or getattr(scope.get("route"), "path", None) or "unmatched"
-            self._requests.add(scope["method"], route, meta.status, seconds)
-            if ACCESS.enabled:
-                ACCESS.add(self._log.line(scope, meta, route, seconds))
-
-    def _enter(self, scope: Scope, meta: Meta) -> Problem | None:
-        self._log.enter(scope, meta)
-        self._strict.enter(scope, meta)
-        refused = self._hosts.enter(meta)
-        if refused is None and b"origin" in meta.headers:
-            refused = self._cors.enter(scope, meta)
-        return refused or self._limits.enter(scope, meta)
-
-    def _ready_answer(self, scope: Scope, meta: Meta) -> tuple[int, Headers, bytes] | None:
-        route = self._ready.get(scope["path"]) if scope["method"] == "GET" else None
-        found = route(scope, meta, self._runtime) if route is not None else None
-        if found is not None:
-            meta.route = scope["path"]
-        return found
-
-    def _with_headers(self, meta: Meta, send: Send) -> Send:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                meta.status = message["status"]
-                strict = self._strict.by_content[meta.content]
-                message["headers"] = [*message["headers"], *strict, *meta.out]
-            await send(message)
-
-        return with_headers
-
-    async def _serve(
-        self, scope: Scope, receive: Receive, send: Send, refused: Problem | None
-    ) -> None:
-        meta: Meta = scope["meta"]
-        try:
-            if refused is not None:
-                await answer(refused, scope, send)
-                return
-            if meta.is_preflight:
-                headers = [*self._cors.preflight(meta), (b"content-length", b"0")]
-                await send({"type": "http.response.start", "status": 204, "headers": headers})
-                await send({"type": "http.response.body", "body": b""})
-                return
-            if meta.tenant is None and scope["path"] not in _OF_NO_TENANT:
-                meta.tenant = await self._tenancy.resolve(meta)
-            if meta.tenant is not None and API_RATE in meta.tenant.limits:
-                await self._limits.of_plan(meta, meta.tenant)
-            await self._app(scope, receive, send)
-        except Problem as problem:
-            await answer(problem, scope, send)
-        except Exception:
-            log.exception("request.crashed", extra={"request_id": meta.request_id})
-            if meta.status:
-                raise
-            await answer(Problem(), scope, send)

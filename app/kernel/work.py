@@ -34,6 +34,7 @@ from app.core.settings import Settings
 from app.core.tokens import Tokens
 from app.core.vitals import Vitals
 from app.kernel.keyring import Keyring
+from app.kernel.request import Meta
 from app.kernel.tenancy import TenantContext, TenantDirectory, TenantRequired
 
 P = TypeVar("P")
@@ -296,9 +297,8 @@ def runtime_of(request: Request) -> Runtime:
     return runtime
 
 
-def actor_of(request: Request) -> Actor:
+def actor_of(meta: Meta) -> Actor:
     """Who makes this request: the member or the API key the gate found, or the public."""
-    meta = request.scope["meta"]
     identity = meta.identity
     agent = meta.header(b"user-agent")
     if identity is None:
@@ -313,7 +313,7 @@ async def _from_request(request: Request) -> AsyncIterator[UnitOfWork]:
     tenant = request.scope["meta"].tenant
     if tenant is None:
         raise TenantRequired()
-    async with unit_of_work(runtime_of(request), tenant, actor_of(request)) as work:
+    async with unit_of_work(runtime_of(request), tenant, actor_of(request.scope["meta"])) as work:
         yield work
 
 
@@ -360,7 +360,7 @@ async def caller_of(request: Request) -> Caller:
     tenant = request.scope["meta"].tenant
     if tenant is None:
         raise TenantRequired()
-    return Caller(runtime_of(request), tenant, actor_of(request))
+    return Caller(runtime_of(request), tenant, actor_of(request.scope["meta"]))
 
 
 Works = Annotated[Caller, Depends(caller_of)]

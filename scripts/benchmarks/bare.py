@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from app.core import logging as logs
 from app.core.settings import settings
-from app.kernel.middleware import Layers
+from app.kernel.layers import Layers
 from app.worker import build_runtime
 
 
@@ -49,4 +49,4 @@ def layered_route() -> Layers:
     """The same route behind hosts, origins, strict headers, log, limits and tenancy."""
     config = settings()
     logs.configure(config.log_level)
-    return Layers(starlette_route(), config, {}, build_runtime(config))
+    return Layers(starlette_route(), config, {}, {}, build_runtime(config))

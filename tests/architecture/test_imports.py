@@ -45,6 +45,7 @@ LARGER_SLICES = {
     "app.commerce.checkout.rows": 2.3,
     "app.commerce.checkout.builder": 3.5,
     "app.commerce.checkout.prices": 3.5,
+    "app.commerce.checkout.short": 5,
     "app.commerce.imports.order_batch": 3.5,
     "app.commerce.orders.tracking": 1,
 }
@@ -65,7 +66,8 @@ WEB = {
     "app.kernel.idempotency": "a route class and its dependency",
     "app.kernel.identity": "reads who asks off the request",
     "app.kernel.docs": "the page at /docs",
-    "app.kernel.middleware": "the layers around every request",
+    "app.kernel.layers": "the layers around every request",
+    "app.kernel.middleware": "their steps",
     "app.kernel.metrics": "a router of its own",
     "app.kernel.throttle": "limits of routes are dependencies",
     "app.kernel.openapi": "adds gates to the document that fastapi makes",
@@ -73,6 +75,7 @@ WEB = {
     "app.kernel.work": "the dependency that opens and commits a Work",
     "app.kernel.realtime.service": "an event stream is a response that never ends",
     "app.commerce.catalog.snapshot": "answers from ready bytes before a route is asked",
+    "app.commerce.checkout.short": "answers ordinary orders before their route is asked",
     "app.core.pagination": "paging parameters are a dependency",
     "app.core.problems": "turns every failure of an application into its response",
 }

@@ -21,7 +21,7 @@ from app.kernel.idempotency import (
     replayed,
 )
 from app.kernel.tenancy import TenantRequired
-from app.kernel.work import caller_of, service
+from app.kernel.work import Works, service
 
 router = APIRouter(prefix="/api/v1/checkout", tags=["checkout"])
 Checkout = Annotated[CheckoutService, service(CheckoutService)]
@@ -65,10 +65,12 @@ async def preview_order(body: CartIn, checkout: Checkout) -> BreakdownRead:
         Busy,
     ),
 )
-async def place_order(request: Request, body: CheckoutIn, key: IdempotencyKey = None) -> Response:
+async def place_order(
+    request: Request, body: CheckoutIn, works: Works, key: IdempotencyKey = None
+) -> Response:
     """Place the order. The same Idempotency-Key answers the same order, however often sent."""
     intent = await intent_of(request, key)
-    answer, is_old = await take_order(await caller_of(request), body, intent)
+    answer, is_old = await take_order(works, body, intent)
     if is_old:
         return replayed(answer)
     return Response(answer.body, answer.status, media_type=answer.media_type)

@@ -7,6 +7,7 @@ every writer: promotions by id, the tenant's counter, the contact, stock by item
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.commerce.checkout import rows
@@ -88,6 +90,7 @@ _AT_ONCE = """
 SELECT outcome, number
 FROM place_order($1, $2, $3::text::jsonb, $4, $5, $6, $7, $8, $9, $10)
 """
+log = logging.getLogger(__name__)
 _NOT_ORDINARY = "LG001"
 """What place_order raises to undo what it wrote: blocked, sold out meanwhile, or scarce now."""
 
@@ -177,11 +180,13 @@ async def place_at_once(
 ) -> int | None:
     """Write order, events, jobs and answer in one statement that is its own transaction.
 
-    ``token`` stands in all of them where the number belongs. None, and nothing written, when the
-    prices moved on, the intent has an answer already, or the order is not an ordinary one.
+    ``token`` stands in all of them where the number belongs. None when nothing was written, as
+    the prices moved on, the intent has an answer already, or the order is not an ordinary one
+    (``LG001``). Whatever else fails is None, too: the long way asks for the intent's answer first,
+    so an order that was placed after all is not placed again.
     """
-    async with database.tenant_driver() as driver:
-        try:
+    try:
+        async with database.tenant_driver() as driver:
             row = await driver.fetchrow(
                 _AT_ONCE,
                 telling.tenant.id,
@@ -195,10 +200,10 @@ async def place_at_once(
                 answer.media_type,
                 answer.body.decode(),
             )
-        except asyncpg.PostgresError as error:
-            if error.sqlstate != _NOT_ORDINARY:
-                raise
-            return None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, PoolTimeout) as error:
+        if getattr(error, "sqlstate", None) != _NOT_ORDINARY:
+            log.warning("checkout.not_at_once", extra={"error": type(error).__name__})
+        return None
     number: int | None = row["number"] if row else None
     return number
 

@@ -1,9 +1,10 @@
 """Preview and place an order: the nine steps, one transaction, no network inside.
 
-``take_order`` has two ways to the same order. At once: priced by what the process remembers,
-written by one statement that refuses to write when the prices moved on. The long way: read,
-lock, price and write step by step in a Work; it alone knows how to refuse, so whatever is not an
-ordinary order of remembered things goes that way, and comes out as if there were no other.
+There are two ways to the same order. ``take_at_once``: priced by what the process remembers,
+written by one statement that refuses to write when the prices moved on. ``take_order``, the long
+way: read, lock, price and write step by step in a Work; it alone knows how to refuse, so whatever
+is not an ordinary order of remembered things goes that way, and comes out as if there were no
+other.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from app.core.clock import now
 from app.core.ids import new_id
 from app.core.problems import Problem
 from app.kernel.idempotency import Intent
-from app.kernel.work import Answer, Caller, Runtime, Telling, Work
+from app.kernel.work import Answer, Caller, Runtime, Telling, Work, WorkFactory
 
 _CREATED = 201
 
@@ -79,15 +80,12 @@ class PlacedOrder:
         )
 
 
-async def take_order(caller: Caller, order: CheckoutIn, intent: Intent) -> tuple[Answer, bool]:
+async def take_order(works: WorkFactory, order: CheckoutIn, intent: Intent) -> tuple[Answer, bool]:
     """Place the order once for this intent; the answer, and whether it is one given before.
 
     Raises what ``CheckoutService.place`` raises, and IdempotencyKeyReused.
     """
-    answer = await _at_once(caller, order, intent)
-    if answer is not None:
-        return answer, False
-    async with caller() as work:
+    async with works() as work:
         given = await intent.answered(work)
         if given is not None:
             return given, True
@@ -97,7 +95,7 @@ async def take_order(caller: Caller, order: CheckoutIn, intent: Intent) -> tuple
     return answer, False
 
 
-async def _at_once(caller: Caller, order: CheckoutIn, intent: Intent) -> Answer | None:
+async def take_at_once(caller: Caller, order: CheckoutIn, intent: Intent) -> Answer | None:
     """The order by what is remembered; None, and nothing written, when that will not do."""
     runtime, tenant = caller.runtime, caller.tenant
     books = price_books(runtime)
