@@ -64,6 +64,12 @@ def upgrade() -> None:
     functions = (Path(__file__).parents[1] / "checkout_1.sql").read_text()
     # Many statements with $$ bodies: only the driver's simple protocol takes them in one go.
     await_only(op.get_bind().connection.driver_connection.execute(functions))
+    # No NOTIFY inside the transactions that enqueue (see kernel/jobs/service.py).
+    op.execute("DROP TRIGGER tg_pgqueuer_changed ON pgqueuer")
+    op.execute(
+        "CREATE TRIGGER tg_pgqueuer_changed AFTER TRUNCATE ON pgqueuer "
+        "EXECUTE FUNCTION fn_pgqueuer_changed()"
+    )
     for table, columns in PRICED.items():
         op.execute(
             f"CREATE CONSTRAINT TRIGGER price_version AFTER INSERT OR UPDATE{columns} OR DELETE "
@@ -77,6 +83,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER tg_pgqueuer_changed ON pgqueuer")
+    op.execute(
+        "CREATE TRIGGER tg_pgqueuer_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE "
+        "ON pgqueuer EXECUTE FUNCTION fn_pgqueuer_changed()"
+    )
     op.execute("DROP TRIGGER price_version ON postal_areas")
     for table in PRICED:
         op.execute(f"DROP TRIGGER price_version ON {table}")

@@ -52,6 +52,8 @@ class Ports(dict[tuple[type[Any], str], Callable[["UnitOfWork"], Any]]):
 
 
 WEBHOOK_FAN_OUT = "kernel.webhooks.fan_out"
+JOBS, EVERYBODY = "jobs", "*"
+"""The doorbell that wakes workers, whosesoever the job is."""
 
 Subscribers = dict[type[Event], list[str]]
 """Which jobs an event starts."""
@@ -164,6 +166,7 @@ class Telling:
         A dedupe key also covers jobs being run: a signal that must not be missed carries its own
         id in the key (DESIGN §9, rule 3).
         """
+        self.ring(JOBS, EVERYBODY)
         body = orjson.dumps({"tenant_id": str(self.tenant.id), "payload": payload}, default=str)
         self._jobs.append(
             {
