@@ -33,6 +33,7 @@ from app.commerce.stores.service import StoreService
 from app.contracts.commerce import OrderLookup, OrderPlaced, OrderStatusChanged, StockReported
 from app.contracts.gateways.billing import BillingGateway
 from app.contracts.gateways.checks import CredentialCheck
+from app.contracts.gateways.email import EmailGateway
 from app.contracts.gateways.llm import LLMGateway
 from app.contracts.gateways.messaging import MessageGateway
 from app.contracts.gateways.oauth import OAuthGateway
@@ -52,6 +53,7 @@ from app.integrations.oauth import vendors as oauth_vendors
 from app.integrations.oauth.client import OAuthClient
 from app.integrations.openai.client import COMPATIBLE, OpenAIClient
 from app.integrations.s3.client import S3Storage
+from app.integrations.smtp.client import SmtpClient, SmtpServer
 from app.integrations.stripe.client import StripeGateway
 from app.integrations.telegram.client import TelegramClient
 from app.integrations.whatsapp.client import WhatsAppClient
@@ -83,10 +85,18 @@ from app.kernel.inbox import models as _inbox
 from app.kernel.inbox.endpoints import router as inbox_router
 from app.kernel.inbox.service import Source
 from app.kernel.inbox.service import sweep as forget_old_notices
+from app.kernel.invitations import models as _invitations
+from app.kernel.invitations.endpoints import admin_router as invitations_admin_router
+from app.kernel.invitations.endpoints import public_router as invitations_router
 from app.kernel.jobs import models as _jobs
 from app.kernel.jobs.endpoints import router as jobs_router
 from app.kernel.jobs.service import Beat, Handler
 from app.kernel.layers import Ready, Short
+from app.kernel.mail import jobs as mail
+from app.kernel.mail import models as _mail
+from app.kernel.mail.endpoints import router as mail_router
+from app.kernel.passwords import models as _passwords
+from app.kernel.passwords.endpoints import router as passwords_router
 from app.kernel.realtime import models as _realtime
 from app.kernel.realtime.endpoints import router as realtime_router
 from app.kernel.retention import prune_now_and_then
@@ -121,6 +131,9 @@ from app.saas.billing.jobs import (
 from app.saas.billing.problems import BillingNotConfigured
 from app.saas.billing.service import look_again
 from app.saas.central.endpoints import router as central_tenants_router
+from app.saas.onboarding.endpoints import admin_router as onboarding_router
+from app.saas.onboarding.endpoints import auth_router as beginning_router
+from app.saas.onboarding.endpoints import router as organizations_router
 from app.saas.plans import models as _plans
 from app.saas.plans.endpoints import central_router as central_plans_router
 from app.saas.plans.endpoints import public_router as plans_router
@@ -135,6 +148,9 @@ ROUTERS: list[APIRouter] = [
     sessions_router,
     totp_router,
     account_router,
+    passwords_router,
+    invitations_router,
+    invitations_admin_router,
     realtime_router,
     users_router,
     user_sessions_router,
@@ -148,6 +164,7 @@ ROUTERS: list[APIRouter] = [
     ai_router,
     ai_connections_router,
     jobs_router,
+    mail_router,
     webhooks_router,
     schedules_router,
     stores_router,
@@ -164,13 +181,17 @@ ROUTERS: list[APIRouter] = [
     central_tenants_router,
     inbox_router,
     billing_router,
+    beginning_router,
+    organizations_router,
+    onboarding_router,
 ]
 
 MODELS = (
     _tenants, _users, _groups, _sessions, _audit, _contacts, _files, _connections, _jobs,
     _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
     _orders, _checkout, _notifications, _usage, _plans, _webhooks, _schedules, _ai, _apikeys,
-    _totp, _departments, _inbox, _billing,
+    _totp, _departments, _inbox, _billing, _mail, _passwords,
+    _invitations,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 
@@ -189,6 +210,7 @@ SEALED: tuple[Sealed, ...] = (
     *_webhooks.SEALED,
     *_sessions.SEALED,
     *_totp.SEALED,
+    *_mail.SEALED,
 )
 """Everything that the vault seals: what is missing here is lost when its key is retired."""
 
@@ -260,6 +282,21 @@ def _stripe(work: UnitOfWork) -> StripeGateway:
     return found
 
 
+def _smtp(work: UnitOfWork) -> SmtpClient:
+    config = work.runtime.settings
+    return SmtpClient(
+        SmtpServer(
+            config.smtp_host,
+            config.smtp_port,
+            config.smtp_from,
+            config.smtp_username,
+            config.smtp_password.get_secret_value(),
+            config.smtp_tls,
+            config.smtp_timeout_seconds,
+        )
+    )
+
+
 PORTS = (
     Ports()
     .bind(OrderLookup, OrderService)
@@ -279,6 +316,7 @@ PORTS = (
     .bind(Source, lambda work: StripeSource(work.runtime), name=StripeSource.name)
     .bind(Source, lambda work: StatusSource(work.runtime), name=StatusSource.name)
     .bind(Source, lambda work: IntakeSource(work.runtime), name=IntakeSource.name)
+    .bind(EmailGateway, _smtp)
 )
 for _provider in PROVIDERS.values():
     if not _provider.by_consent:
@@ -293,6 +331,7 @@ SUBSCRIBERS: Subscribers = {
 JOBS: dict[str, Handler] = {
     order_news.ORDER_WHATSAPP: order_news.order_whatsapp,
     order_news.ORDER_TELEGRAM: order_news.order_telegram,
+    mail.SEND: mail.send,
     webhooks.WEBHOOK_FAN_OUT: webhooks.fan_out,
     webhooks.DELIVER: webhooks.deliver,
     files.CLEAN: files.clean,

@@ -71,6 +71,7 @@ def environment() -> Iterator[dict[str, str]]:
         "LOGIN_ATTEMPTS_PER_ADDRESS": "1000000",
         "WEBHOOK_ALLOW_HTTP": "true",
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "FRONTEND_URL": "https://app.largo.example",
         "MEDIA_ROOT": str(ROOT / ".local" / "test-media"),
     }
     subprocess.run(

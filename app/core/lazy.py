@@ -6,30 +6,32 @@ vendor's library that takes 30 MB and half a second would spend both for tenants
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from types import ModuleType
+from typing import Any
+
+
+class _Library(ModuleType):
+    """Stands for a module until one of its attributes is read.
+
+    Not ``importlib.util.LazyLoader``: before Python 3.12 a second thread finds its module half
+    made. A plain import waits for the thread that is at it.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.__name__), name)
 
 
 def lazy(name: str) -> ModuleType:
-    """The module ``name``, executed when one of its attributes is first read.
+    """The module ``name``, imported when one of its attributes is first read, by any thread.
 
     Typed use: ``if TYPE_CHECKING: import stripe`` and ``else: stripe = lazy("stripe")``.
     Raises ModuleNotFoundError at once when it is not installed.
     """
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
+    if importlib.util.find_spec(name) is None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-    loader = importlib.util.LazyLoader(spec.loader)
-    spec.loader = loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    loader.exec_module(module)
-    parent, _, child = name.rpartition(".")
-    if parent:
-        # An import finds the module registered and leaves the parent as it is; whoever then says
-        # ``parent.child`` relies on this.
-        setattr(sys.modules[parent], child, module)
-    return module
+    return _Library(name)

@@ -210,6 +210,35 @@ class Webhooks(BaseModel):
         return value
 
 
+class Mail(BaseModel):
+    smtp_host: str = Field("", description="Server that carries e-mail; empty: letters fail.")
+    smtp_port: int = Field(
+        587, ge=1, le=65535, description="587 goes with starttls, 465 with implicit."
+    )
+    smtp_username: str = Field("", description="Login at the server; empty: none.")
+    smtp_password: SecretStr = Field(SecretStr(""), description="Password of that login.")
+    smtp_from: str = Field(
+        "", description="Sender of every letter, as in: Largo <no-reply@example.com>."
+    )
+    smtp_tls: Literal["starttls", "implicit", "none"] = Field(
+        "starttls", description="none sends in the open: for a server on this machine."
+    )
+    smtp_timeout_seconds: float = Field(
+        15.0, gt=0, le=120, description="Patience with each answer of the server."
+    )
+    frontend_url: str = Field(
+        "", description="Where people work: links in letters lead to its pages; empty: no links."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Mail:
+        if self.smtp_host and not self.smtp_from:
+            raise ValueError("SMTP_HOST without SMTP_FROM: name the sender of the letters, too")
+        if self.smtp_username and self.smtp_tls == "none":
+            raise ValueError("SMTP_TLS=none would send SMTP_PASSWORD in the open: use starttls")
+        return self
+
+
 class Observability(BaseModel):
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Bearer token of GET /metrics; empty: this machine alone."
@@ -264,6 +293,7 @@ class Settings(
     OAuthApps,
     AI,
     Webhooks,
+    Mail,
     Observability,
     Billing,
     BaseSettings,

@@ -44,6 +44,8 @@ MODULES: dict[str, frozenset[str]] = {
             "files:read",
             "departments:read",
             "departments:write",
+            "letters:read",
+            "organization:write",
             "files:write",
             "connections:read",
             "connections:write",

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Request, Response
 
 from app.core.database import Database
 from app.core.problems import Forbidden, Unauthenticated
@@ -263,3 +263,17 @@ def refuse_cross_site(meta: Any, allowed_origins: tuple[str, ...]) -> None:
         raise CrossSiteRequest()
     if origin and urlsplit(origin).netloc != (meta.header(b"host") or "").lower():
         raise CrossSiteRequest()
+
+
+def set_session_cookie(response: Response, token: str, life_s: int) -> None:
+    """Give a browser its access token, out of its scripts' reach."""
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=life_s,
+        path="/",
+        httponly=True,
+        # Browsers treat localhost as secure, so development needs no exception.
+        secure=True,
+        samesite="lax",
+    )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from uuid import UUID
 
 import orjson
 
+from app.core.clock import now
 from app.core.database import Database
 from app.core.problems import Forbidden, NotFound, Problem
 from app.core.redis import Bus
@@ -44,7 +46,7 @@ class TenantContext:
     status: str
     subscription_status: str
     modules: frozenset[str]
-    """Empty unless the subscription is active or trialing."""
+    """Empty unless the subscription is active, or trialing and the trial not over."""
     limits: dict[str, int]
     timezone: str
     currency: str
@@ -53,11 +55,19 @@ class TenantContext:
     plan_code: str | None = None
     has_webhooks: bool = False
     """Somebody outside listens: what this tenant's Works publish starts the fan-out job."""
+    trial_ends_at: datetime | None = None
+
+
+def has_modules(subscription_status: str, trial_ends_at: datetime | None, at: datetime) -> bool:
+    """Whether the plan's modules are on at ``at``; a trial's last instant is not part of it."""
+    if subscription_status == "trialing":
+        return trial_ends_at is None or at < trial_ends_at
+    return subscription_status == "active"
 
 
 _SELECT = """
 SELECT t.id, t.slug, t.name, t.status, t.subscription_status, t.modules, t.limits::text AS limits,
-       t.timezone, t.currency, t.locale, t.is_super_admin, t.plan_code,
+       t.timezone, t.currency, t.locale, t.is_super_admin, t.plan_code, t.trial_ends_at,
        EXISTS (SELECT FROM webhook_endpoints w WHERE w.tenant_id = t.id AND w.is_enabled)
          AS has_webhooks
 FROM tenants t
@@ -107,6 +117,13 @@ class TenantDirectory:
         ttl = _TTL_S if self._bus.connected else _TTL_BLIND_S
         if context is None:
             ttl = min(ttl, 5.0)
+        elif (
+            context.modules
+            and context.subscription_status == "trialing"
+            and context.trial_ends_at is not None
+        ):
+            # Modules end with the trial, not when this answer would have been forgotten.
+            ttl = min(ttl, (context.trial_ends_at - now()).total_seconds())
         self._cache[kind, key] = (at + ttl, context)
 
     async def by_id(self, tenant_id: UUID) -> TenantContext:
@@ -127,7 +144,7 @@ class TenantDirectory:
             row = await driver.fetchrow(_BY[kind], value)
         if row is None:
             return None
-        live = row["subscription_status"] in ("active", "trialing")
+        live = has_modules(row["subscription_status"], row["trial_ends_at"], now())
         return TenantContext(
             id=row["id"],
             slug=row["slug"],
@@ -142,6 +159,7 @@ class TenantDirectory:
             is_super_admin=row["is_super_admin"],
             plan_code=row["plan_code"],
             has_webhooks=row["has_webhooks"],
+            trial_ends_at=row["trial_ends_at"],
         )
 
     def _forget(self, key: str) -> None:

@@ -25,6 +25,7 @@ from app.contracts.gateways.storage import FileStorage
 from app.core.clock import now
 from app.core.crypto import Signer, Vault
 from app.core.database import Database, RawConnection, raw
+from app.core.ddl import TENANT_ROLE
 from app.core.guard import Guard
 from app.core.ids import new_id
 from app.core.passwords import Passwords
@@ -276,6 +277,13 @@ async def platform_work(
         yield work
 
 
+async def bind_to_tenant(work: UnitOfWork) -> None:
+    """Put the rest of a ``platform_work`` under row level security: a tenant and its first rows
+    are one transaction, and the rows are written as the tenant's own role."""
+    await work.session.flush()
+    await (await work.raw()).execute(f"SET LOCAL ROLE {TENANT_ROLE}")
+
+
 @asynccontextmanager
 async def _committed(work: UnitOfWork) -> AsyncIterator[UnitOfWork]:
     async with work.session as session:
@@ -363,6 +371,11 @@ async def caller_of(request: Request) -> Caller:
     tenant = request.scope["meta"].tenant
     if tenant is None:
         raise TenantRequired()
+    return works_for(request, tenant)
+
+
+def works_for(request: Request, tenant: TenantContext) -> Caller:
+    """For a tenant that the request does not name: its account or its letter does."""
     return Caller(runtime_of(request), tenant, actor_of(request.scope["meta"]))
 
 

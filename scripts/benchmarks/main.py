@@ -82,7 +82,8 @@ def prepare(supervisor: Supervisor, asked: Options) -> tuple[Bench, str]:
     )
     # The application's own login makes the databases: it owns what it serves, as in production.
     maintenance_url = addresses.database_url
-    where = env.Where(maintenance_url, addresses.redis_url, "http://127.0.0.1:9", STATE / "media")
+    nowhere = "http://127.0.0.1:9"
+    where = env.Where(maintenance_url, addresses.redis_url, nowhere, STATE / "media", 9)
     bench = Bench(
         supervisor=supervisor,
         directory=STATE,

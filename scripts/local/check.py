@@ -95,7 +95,13 @@ def test_environment(supervisor: Supervisor, directory: Path) -> dict[str, str]:
     for name in ("DATABASE_URL", "REDIS_URL", "MEDIA_ROOT", *kept):
         outer.pop(name, None)
     sandbox_url = f"http://127.0.0.1:{free_port()}"
-    where = env.Where(addresses.database_url, addresses.redis_url, sandbox_url, directory / "media")
+    where = env.Where(
+        addresses.database_url,
+        addresses.redis_url,
+        sandbox_url,
+        directory / "media",
+        free_port(),
+    )
     values = env.settings(where, kept, "test")
     values["TEST_POSTGRES_URL"] = addresses.maintenance_url
     if SAMPLES.is_dir():

@@ -39,6 +39,7 @@ class Listening:
     host: str
     port: int
     sandbox_port: int
+    smtp_port: int
 
     @property
     def url(self) -> str:
@@ -54,14 +55,16 @@ class Listening:
 
 
 def listening(outer: Mapping[str, str]) -> Listening:
-    """PORT (8000), SANDBOX_PORT (PORT + 100), HOST (127.0.0.1).
+    """PORT (8000), SANDBOX_PORT (PORT + 100), SANDBOX_SMTP_PORT (PORT + 200), HOST (127.0.0.1).
 
     A default that is taken moves on to the next free one, so that a second clone just starts; a
     port that was asked for by name and is taken is refused.
     """
     host = outer.get("HOST", "127.0.0.1")
     port = chosen_port(outer, "PORT", 8000, host)
-    return Listening(host, port, chosen_port(outer, "SANDBOX_PORT", port + 100, "127.0.0.1"))
+    sandbox_port = chosen_port(outer, "SANDBOX_PORT", port + 100, "127.0.0.1")
+    smtp_port = chosen_port(outer, "SANDBOX_SMTP_PORT", port + 200, "127.0.0.1")
+    return Listening(host, port, sandbox_port, smtp_port)
 
 
 def chosen_port(outer: Mapping[str, str], name: str, default: int, host: str) -> int:
@@ -122,6 +125,7 @@ def start_sandbox(
         mark=" ".join(command),
         environment={
             **environment,
+            "SANDBOX_SMTP_PORT": str(at.smtp_port),
             "SANDBOX_STRIPE_WEBHOOK_URL": f"{at.url}/api/v1/webhooks/stripe",
             "SANDBOX_STRIPE_WEBHOOK_SECRET": environment.get("STRIPE_WEBHOOK_SECRET", ""),
         },
@@ -195,7 +199,11 @@ def serve(supervisor: Supervisor, arguments: list[str]) -> int:
         redis_url=outer.get("REDIS_URL"),
     )
     where = env.Where(
-        addresses.database_url, addresses.redis_url, at.sandbox_url, env.LOCAL / "media"
+        addresses.database_url,
+        addresses.redis_url,
+        at.sandbox_url,
+        env.LOCAL / "media",
+        at.smtp_port,
     )
     values = env.settings(where, kept, "development")
     values["PUBLIC_BASE_URL"] = at.url
@@ -234,7 +242,7 @@ Largo serves after {seconds:.1f} s. Ctrl-C stops everything.
 
   API                {at.url}/api/v1
   Documentation      {at.url}/docs
-  Provider sandbox   {at.sandbox_url}
+  Provider sandbox   {at.sandbox_url}   (letters arrive there, too)
   Logins             dono@bellamassa.example        tenant {BELLA_MASSA}
                      dono@presentes-da-lu.example   tenant {LU}
                      password {environment["DEV_PASSWORD"]}

@@ -31,6 +31,7 @@ class Where:
     redis_url: str
     sandbox_url: str
     media: Path
+    smtp_port: int
 
 
 def read(path: Path) -> dict[str, str]:
@@ -105,6 +106,10 @@ def settings(where: Where, kept: Mapping[str, str], environment: str) -> dict[st
         "OPENAI_API_KEY": "sk-sandbox-openai",
         **connected(where.sandbox_url),
         "STRIPE_SECRET_KEY": "" if environment == "production" else "sk_test_largo_sandbox",
+        "SMTP_HOST": "127.0.0.1",
+        "SMTP_PORT": str(where.smtp_port),
+        "SMTP_FROM": "Largo <nao-responda@largo.example>",
+        "SMTP_TLS": "none",
         **kept,
     }
 

@@ -26,7 +26,7 @@ from scripts.sandbox.page import page
 from scripts.sandbox.recorder import Recorder
 from scripts.sandbox.settings import SandboxSettings
 from scripts.sandbox.vendors import VENDORS
-from scripts.sandbox.vendors.base import Vendor, parsed_body, shown_headers
+from scripts.sandbox.vendors.base import Played, parsed_body, shown_headers
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _MOST_LISTED = 500
@@ -37,9 +37,10 @@ class Sandbox:
     """The control plane: what was received, how each vendor behaves."""
 
     def __init__(self, settings: SandboxSettings) -> None:
+        self.settings = settings
         self.recorder = Recorder(settings.keep)
         self.callbacks = Callbacks(httpx.AsyncClient(timeout=10, trust_env=False))
-        self.vendors: dict[str, Vendor] = {
+        self.vendors: dict[str, Played] = {
             vendor.name: vendor(settings, self.recorder, self.callbacks) for vendor in VENDORS
         }
 
@@ -63,7 +64,8 @@ class Sandbox:
         return Response(status_code=204)
 
     async def health(self, request: Request) -> Response:
-        return JSONResponse({"status": "ok", "vendors": list(self.vendors)})
+        facts = {key: fact for v in self.vendors.values() for key, fact in v.facts().items()}
+        return JSONResponse({"status": "ok", "vendors": list(self.vendors), **facts})
 
     async def list_requests(self, request: Request) -> Response:
         query = request.query_params
@@ -157,7 +159,11 @@ def create_app(settings: SandboxSettings | None = None) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        for vendor in sandbox.vendors.values():
+            await vendor.start(sandbox.settings)
         yield
+        for vendor in sandbox.vendors.values():
+            await vendor.stop()
         await sandbox.callbacks.close()
 
     return Cuttable(Starlette(routes=sandbox.routes(), lifespan=lifespan))

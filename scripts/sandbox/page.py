@@ -62,6 +62,10 @@ _TEXTS = {
 }
 
 
+_NAMES = {"whatsapp": "WhatsApp", "openai": "OpenAI", "smtp": "E-mail"}
+"""Vendors whose names are not just capitalised."""
+
+
 def page(request: Request, vendors: list[str]) -> HTMLResponse:
     """The shell; what was received is fetched and written as text, never as markup."""
     language = _language(request)
@@ -90,12 +94,7 @@ def page(request: Request, vendors: list[str]) -> HTMLResponse:
 
 
 def _tab(name: str, texts: dict[str, str]) -> str:
-    label = {
-        "": texts["all"],
-        "unknown": texts["unknown"],
-        "whatsapp": "WhatsApp",
-        "openai": "OpenAI",
-    }.get(name, name.capitalize())
+    label = {"": texts["all"], "unknown": texts["unknown"], **_NAMES}.get(name, name.capitalize())
     pressed = "false" if name else "true"
     return (
         f'<button type="button" data-vendor="{escape(name)}" aria-pressed="{pressed}">'

@@ -15,3 +15,5 @@ class SandboxSettings(BaseSettings):
     whatsapp_app_secret: str = ""
     stripe_webhook_url: str = ""
     stripe_webhook_secret: str = ""
+    smtp_port: int = 0
+    """Where letters are received; 0 takes a free port, which ``/_sandbox/health`` names."""

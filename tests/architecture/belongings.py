@@ -190,6 +190,10 @@ async def _people(found: Belongings, owner: httpx.AsyncClient) -> None:
         json={"name": f"Balcão {found.mark}", "grants": ["commerce.orders:read"]},
     )
     group_id = _ok(group)["id"]
+    invited = await owner.post(
+        "/api/v1/admin/invitations",
+        json={"email": f"{found.mark}@convidada.example", "role": "agent"},
+    )
     _ok(
         await owner.put(
             f"/api/v1/admin/groups/{group_id}/members", json={"user_ids": [str(member.id)]}
@@ -208,6 +212,7 @@ async def _people(found: Belongings, owner: httpx.AsyncClient) -> None:
         "users/user_id": str(member.id),
         "addresses/address_id": _ok(address)["id"],
         "groups/group_id": group_id,
+        "invitations/invitation_id": _ok(invited)["id"],
         "sessions/session_id": str(found.world.owner.session_id),
     }
     found.in_body |= {

@@ -34,6 +34,7 @@ LARGER_SLICES = {
     "app.kernel.connections.tokens": 4.1,
     "app.kernel.jobs.admin": 4,
     "app.kernel.sessions.attempts": 3.5,
+    "app.kernel.sessions.refreshing": 4.5,
     "app.kernel.totp.enrolment": 4.5,
     "app.kernel.webhooks.delivery": 4,
     "app.saas.billing.mirror": 3.5,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -13,8 +16,8 @@ _PROGRAM = """
 import sys
 from app.core.lazy import lazy
 calendar = lazy("wave")
-assert "WAVE_FORMAT_PCM" not in object.__getattribute__(calendar, "__dict__")
-print(calendar.WAVE_FORMAT_PCM, sys.modules["wave"] is calendar)
+assert "wave" not in sys.modules
+print(calendar.WAVE_FORMAT_PCM, sys.modules["wave"].Error is calendar.Error)
 """
 
 
@@ -47,3 +50,20 @@ def test_a_submodule_is_found_through_its_parent() -> None:
         [sys.executable, "-c", _DOTTED], capture_output=True, text=True
     )
     assert run.stdout.split() == ["Document"], run.stderr
+
+
+def test_threads_that_use_it_first_at_once_all_find_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = "import time\ntime.sleep(0.2)\nWHOLE = object()\n"
+    (tmp_path / "slow_library.py").write_text(made, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    library, together = lazy("slow_library"), Barrier(4)
+
+    def use(_: int) -> object:
+        together.wait(10)
+        return library.WHOLE
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(use, range(4)))
+    assert found == [sys.modules.pop("slow_library").WHOLE] * 4

@@ -253,7 +253,7 @@ async def test_limits_answer_with_retry_after(config: Settings) -> None:
         assert refused.headers["x-content-type-options"] == "nosniff"
 
         writes = [await client.post("/api/v1/auth/login", json={}) for _ in range(3)]
-        assert [w.status_code for w in writes] == [400, 400, 429]
+        assert [w.status_code for w in writes] == [422, 422, 429]
         assert 1 <= int(writes[-1].headers["retry-after"]) <= 451
         assert (await neighbour.get("/health")).status_code == 200
         # Only a token that we signed makes a member: anybody can send a header.

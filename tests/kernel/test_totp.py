@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,29 +20,11 @@ from app.kernel.sessions.models import UserSession
 from app.kernel.totp.models import TotpFactor
 from app.kernel.totp.rules import STEP_S, accepted_step, code_at, otpauth_uri
 from tests.factories.tenants import PASSWORD, Member, World
+from tests.factories.totp import TOTP, code_of, enrol, secret_of
 from tests.kernel.conftest import ClientOf
 
-TOTP, LOGIN, SECOND = "/api/v1/auth/totp", "/api/v1/auth/login", "/api/v1/auth/login/totp"
+LOGIN, SECOND = "/api/v1/auth/login", "/api/v1/auth/login/totp"
 ME = "/api/v1/auth/me"
-
-
-def _secret(text: str) -> bytes:
-    return base64.b32decode(text + "=" * (-len(text) % 8))
-
-
-def _code(secret: bytes, steps: int = 0) -> str:
-    return code_at(secret, time.time() + steps * STEP_S)
-
-
-async def _enrol(client: httpx.AsyncClient) -> tuple[bytes, list[str]]:
-    """Switch it on with the code before the present one, so that this one is still unused."""
-    offer = await client.post(TOTP, json={"password": PASSWORD})
-    assert offer.status_code == 200, offer.text
-    secret = _secret(offer.json()["secret"])
-    done = await client.post(f"{TOTP}/confirm", json={"code": _code(secret, -1)})
-    assert done.status_code == 200, done.text
-    codes: list[str] = done.json()["recovery_codes"]
-    return secret, codes
 
 
 async def _first_step(client: httpx.AsyncClient, member: Member) -> dict[str, Any]:
@@ -92,7 +73,7 @@ def test_the_uri_survives_any_name() -> None:
     assert (found.scheme, found.netloc) == ("otpauth", "totp")
     facts = parse_qs(found.query)
     assert facts["issuer"] == ["Largo Pão & Cia: 1"]
-    assert _secret(facts["secret"][0]) == b"x" * 20
+    assert secret_of(facts["secret"][0]) == b"x" * 20
     assert found.path.count(":") == 1
 
 
@@ -107,7 +88,7 @@ async def test_enrol_and_log_in(
     assert (await _first_step(shopper, world.owner))["step"] == "done", "only offered yet"
     assert (await owner.get(TOTP)).json()["is_on"] is False
 
-    secret, codes = await _enrol(owner)
+    secret, codes = await enrol(owner)
     assert len(set(codes)) == 10
     state = (await owner.get(TOTP)).json()
     assert (state["is_on"], state["recovery_codes_left"]) == (True, 10)
@@ -117,7 +98,7 @@ async def test_enrol_and_log_in(
     first = await _first_step(shopper, world.owner)
     assert first["step"] == "totp-required"
     assert set(first) == {"step", "challenge", "expires_in"}
-    answer = await _second_step(shopper, first["challenge"], _code(secret))
+    answer = await _second_step(shopper, first["challenge"], code_of(secret))
     assert answer.status_code == 200, answer.text
     assert "admin_token=" in answer.headers["set-cookie"]
     bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
@@ -127,9 +108,9 @@ async def test_enrol_and_log_in(
 async def test_one_code_twice_at_once_is_one_login(
     owner: httpx.AsyncClient, shopper: httpx.AsyncClient, world: World
 ) -> None:
-    secret, codes = await _enrol(owner)
+    secret, codes = await enrol(owner)
     before = await _count(world, UserSession)
-    for code in (_code(secret), codes[3]):
+    for code in (code_of(secret), codes[3]):
         tokens = [(await _first_step(shopper, world.owner))["challenge"] for _ in range(2)]
         answers = await asyncio.gather(
             *(_second_step(shopper, tokens[n % 2], code) for n in range(4))
@@ -143,7 +124,7 @@ async def test_one_code_twice_at_once_is_one_login(
 async def test_a_recovery_code_as_people_type_it_works_once(
     owner: httpx.AsyncClient, shopper: httpx.AsyncClient, world: World
 ) -> None:
-    _, codes = await _enrol(owner)
+    _, codes = await enrol(owner)
     challenge = (await _first_step(shopper, world.owner))["challenge"]
     typed = f" {codes[0].replace('-', ' ').upper()} "
     assert (await _second_step(shopper, challenge, typed)).status_code == 200
@@ -158,15 +139,15 @@ async def test_a_recovery_code_as_people_type_it_works_once(
 async def test_wrong_codes_open_nothing_and_are_throttled(
     owner: httpx.AsyncClient, shopper: httpx.AsyncClient, world: World
 ) -> None:
-    secret, _ = await _enrol(owner)
+    secret, _ = await enrol(owner)
     before = await _count(world, UserSession)
     challenge = (await _first_step(shopper, world.owner))["challenge"]
-    wrong = f"{(int(_code(secret)) + 1) % 10**6:06}"
+    wrong = f"{(int(code_of(secret)) + 1) % 10**6:06}"
     answers = [await _second_step(shopper, challenge, wrong) for _ in range(12)]
     _refused(answers[0], 403, "code-refused")
     _refused(answers[-1], 429, "too-many-logins")
     assert int(answers[-1].headers["retry-after"]) > 60
-    _refused(await _second_step(shopper, challenge, _code(secret)), 429, "too-many-logins")
+    _refused(await _second_step(shopper, challenge, code_of(secret)), 429, "too-many-logins")
     assert await _count(world, UserSession) == before
 
 
@@ -177,25 +158,25 @@ async def test_challenges_are_bound_to_time_tenant_and_password(
     world: World,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    secret, _ = await _enrol(owner)
+    secret, _ = await enrol(owner)
     challenge = (await _first_step(shopper, world.owner))["challenge"]
-    _refused(await _second_step(outsider, challenge, _code(secret)), 401, "challenge-refused")
+    _refused(await _second_step(outsider, challenge, code_of(secret)), 401, "challenge-refused")
     forged = challenge[:-4] + "AAAA"
-    _refused(await _second_step(shopper, forged, _code(secret)), 401, "challenge-refused")
+    _refused(await _second_step(shopper, forged, code_of(secret)), 401, "challenge-refused")
     with monkeypatch.context() as patch:
         patch.setattr(sessions, "_CHALLENGE_S", -1.0)
         late = (await _first_step(shopper, world.owner))["challenge"]
-    _refused(await _second_step(shopper, late, _code(secret)), 401, "challenge-refused")
+    _refused(await _second_step(shopper, late, code_of(secret)), 401, "challenge-refused")
     change = {"current_password": PASSWORD, "password": "massa fina e crocante"}
     assert (await owner.post("/api/v1/auth/password/change", json=change)).status_code == 204
-    _refused(await _second_step(shopper, challenge, _code(secret)), 401, "challenge-refused")
+    _refused(await _second_step(shopper, challenge, code_of(secret)), 401, "challenge-refused")
     assert await _count(world, UserSession) == 1
 
 
 async def test_a_challenge_is_not_an_access_token(
     owner: httpx.AsyncClient, shopper: httpx.AsyncClient, world: World
 ) -> None:
-    await _enrol(owner)
+    await enrol(owner)
     challenge = (await _first_step(shopper, world.owner))["challenge"]
     bearer = {"Authorization": f"Bearer {challenge}"}
     assert (await shopper.get(ME, headers=bearer)).status_code == 401
@@ -205,10 +186,10 @@ async def test_who_was_locked_out_meanwhile_stays_out(
     owner: httpx.AsyncClient, shopper: httpx.AsyncClient, world: World, client_of: ClientOf
 ) -> None:
     agent = await world.member("agent")
-    secret, _ = await _enrol(await client_of(world, agent))
+    secret, _ = await enrol(await client_of(world, agent))
     challenge = (await _first_step(shopper, agent))["challenge"]
     await owner.delete(f"/api/v1/admin/users/{agent.id}")
-    _refused(await _second_step(shopper, challenge, _code(secret)), 401, "challenge-refused")
+    _refused(await _second_step(shopper, challenge, code_of(secret)), 401, "challenge-refused")
 
 
 async def test_enrolling_needs_the_password_and_the_first_code(
@@ -219,16 +200,16 @@ async def test_enrolling_needs_the_password_and_the_first_code(
     _refused(wrong, 403, "wrong-current-password")
     assert await _count(world, TotpFactor) == 0
     offered = [await owner.post(TOTP, json={"password": PASSWORD}) for _ in range(2)]
-    stale = _secret(offered[0].json()["secret"])
-    refused = await owner.post(f"{TOTP}/confirm", json={"code": _code(stale)})
+    stale = secret_of(offered[0].json()["secret"])
+    refused = await owner.post(f"{TOTP}/confirm", json={"code": code_of(stale)})
     _refused(refused, 403, "code-refused")
     assert (await owner.get(TOTP)).json()["is_on"] is False
 
 
 async def test_it_is_set_up_once(owner: httpx.AsyncClient, world: World) -> None:
-    secret, _ = await _enrol(owner)
+    secret, _ = await enrol(owner)
     _refused(await owner.post(TOTP, json={"password": PASSWORD}), 409, "totp-already-on")
-    again = await owner.post(f"{TOTP}/confirm", json={"code": _code(secret)})
+    again = await owner.post(f"{TOTP}/confirm", json={"code": code_of(secret)})
     _refused(again, 409, "totp-already-on")
     assert (await owner.get(TOTP)).json()["recovery_codes_left"] == 10
 
@@ -244,8 +225,8 @@ async def test_offers_at_once_leave_one_factor(owner: httpx.AsyncClient, world: 
 async def test_confirming_twice_at_once_answers_one_set_of_codes(
     owner: httpx.AsyncClient, shopper: httpx.AsyncClient, world: World
 ) -> None:
-    secret = _secret((await owner.post(TOTP, json={"password": PASSWORD})).json()["secret"])
-    body = {"code": _code(secret)}
+    secret = secret_of((await owner.post(TOTP, json={"password": PASSWORD})).json()["secret"])
+    body = {"code": code_of(secret)}
     answers = await asyncio.gather(*(owner.post(f"{TOTP}/confirm", json=body) for _ in range(3)))
     assert sorted(a.status_code for a in answers) == [200, 409, 409]
     (done,) = (a for a in answers if a.status_code == 200)
@@ -259,7 +240,7 @@ async def test_switching_off_needs_the_password(
 ) -> None:
     none = await owner.post(f"{TOTP}/disable", json={"password": PASSWORD})
     _refused(none, 404, "totp-not-on")
-    await _enrol(owner)
+    await enrol(owner)
     wrong = await owner.post(f"{TOTP}/disable", json={"password": "nope"})
     _refused(wrong, 403, "wrong-current-password")
     assert (await owner.get(TOTP)).json()["is_on"] is True
@@ -282,8 +263,8 @@ async def test_an_administrator_resets_it_for_who_lost_it(
     client_of: ClientOf,
 ) -> None:
     agent, admin = await world.member("agent"), await world.member("admin")
-    await _enrol(await client_of(world, agent))
-    await _enrol(owner)
+    await enrol(await client_of(world, agent))
+    await enrol(owner)
     of = "/api/v1/admin/users/{}/totp"
     _refused(await outsider.delete(of.format(agent.id)), 404, "user-not-found")
     below = await client_of(world, await world.member("manager"))
@@ -299,7 +280,7 @@ async def test_an_administrator_resets_it_for_who_lost_it(
 async def test_the_secret_is_sealed_to_its_row(
     owner: httpx.AsyncClient, world: World, config: Settings
 ) -> None:
-    secret, _ = await _enrol(owner)
+    secret, _ = await enrol(owner)
     async with world.work() as work:
         factor = (await work.session.scalars(select(TotpFactor))).one()
         facts = (await work.session.scalars(select(AuditEntry.facts))).all()

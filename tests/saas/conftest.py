@@ -12,6 +12,9 @@ from app.kernel.tenants.service import ensure_tenant
 from app.main import Largo
 from app.saas.plans.schemas import PlanRead
 from tests.factories.tenants import World, make_world
+from tests.sandbox.server import http, sandbox, sandbox_url
+
+__all__ = ["http", "sandbox", "sandbox_url"]
 
 PLANS = "/api/v1/admin/central/plans"
 TENANTS = "/api/v1/admin/central/tenants"

@@ -70,9 +70,13 @@ class SandboxServer:
         found: list[dict[str, Json]] = answer.json()
         return found
 
+    async def smtp_port(self) -> int:
+        answer = await self.http.get(f"{self.url}/_sandbox/health")
+        return int(answer.json()["smtp_port"])
+
     async def reset(self) -> None:
         """Default knobs, no callbacks, empty list."""
-        for vendor in ("whatsapp", "telegram", "keys", *OAUTH):
+        for vendor in ("whatsapp", "telegram", "smtp", "keys", *OAUTH):
             await self.put(f"{vendor}/knobs")
             await self.put(vendor, tokens=[])
         for vendor in ("openai", "anthropic", "gemini"):

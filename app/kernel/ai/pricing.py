@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from decimal import ROUND_CEILING
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
     import genai_prices
 else:
     genai_prices = lazy("genai_prices")
-
-_LOADING = threading.Lock()
-"""Two threads that use a lazy module for the first time at once can meet it half made."""
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +29,6 @@ async def cost_of(provider: str, base_url: str, model: str, usage: TokenUsage) -
 
 
 def _cost(provider: str, base_url: str, model: str, usage: TokenUsage) -> int | None:
-    with _LOADING:
-        return _calculated(provider, base_url, model, usage)
-
-
-def _calculated(provider: str, base_url: str, model: str, usage: TokenUsage) -> int | None:
     counted = genai_prices.Usage(
         input_tokens=usage.input,
         output_tokens=usage.output,

@@ -8,7 +8,6 @@ a video says the same in a tenth of the bytes.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO
@@ -27,7 +26,6 @@ MAX_PIXELS = 40_000_000
 LONGEST_SIDE = 2560
 """Pixels; what is larger is scaled down, as no screen of a customer shows more."""
 _FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
-_LOADING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +44,6 @@ def remake(source: BinaryIO, kind: Kind) -> Picture:
     """The image that ``source`` holds, made anew. Raises ImageUnreadable, ImageAnimated,
     ImageTooLarge, FileTooLarge.
     """
-    with _LOADING:  # a library half loaded by another thread has half its names
-        bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
     try:
         source.seek(0)
         # The decoder of the type found, and no other: Pillow knows forty.
@@ -57,7 +53,7 @@ def remake(source: BinaryIO, kind: Kind) -> Picture:
         return _encoded(upright, kind)
     except Problem:
         raise
-    except bombs as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(max_pixels=MAX_PIXELS) from error
     except Exception as error:
         # A decoder raises whatever a hostile file makes it stumble over.

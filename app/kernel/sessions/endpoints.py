@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -17,22 +18,23 @@ from app.kernel.access import (
     require_module,
     tenant_member,
 )
-from app.kernel.identity import COOKIE, refuse_cross_site
+from app.kernel.identity import COOKIE, refuse_cross_site, set_session_cookie
 from app.kernel.sessions.models import UserSession
 from app.kernel.sessions.problems import (
     ChallengeRefused,
     RefreshRefused,
     SessionNotFound,
+    TenantAmbiguous,
     TooManyLogins,
     WrongCredentials,
     WrongCurrentPassword,
 )
+from app.kernel.sessions.refreshing import refresh
 from app.kernel.sessions.schemas import (
     CodeLogin,
     Login,
     LoginChallenge,
     LoginRead,
-    MemberRead,
     MeRead,
     PasswordChange,
     Refresh,
@@ -45,13 +47,15 @@ from app.kernel.sessions.service import (
     SessionService,
     change_password,
     log_in,
+    log_in_anywhere,
     log_in_with_code,
-    refresh,
+    login_read,
+    tenant_of_challenge,
 )
 from app.kernel.tenancy import TenantRequired
 from app.kernel.totp.problems import CodeRefused
 from app.kernel.users.problems import RoleAboveYours, UserNotFound
-from app.kernel.work import Works, runtime_of, service
+from app.kernel.work import Works, actor_of, runtime_of, service, works_for
 
 router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
 users_router = APIRouter(prefix="/api/v1/admin/users", tags=["users"])
@@ -61,17 +65,22 @@ Sessions = Annotated[SessionService, service(SessionService)]
 @router.post(
     "/login",
     dependencies=[public()],
-    responses=problems(WrongCredentials, TooManyLogins, TenantRequired),
+    responses=problems(WrongCredentials, TooManyLogins, TenantAmbiguous),
 )
-async def login(
-    request: Request, response: Response, body: Login, works: Works
-) -> LoginRead | LoginChallenge:
+async def login(request: Request, response: Response, body: Login) -> LoginRead | LoginChallenge:
     """Log in with e-mail and password; answers a Bearer token and sets the session cookie.
 
-    Who has a second factor is answered `"step": "totp-required"` and goes on with a code.
+    The tenant may be left out by whoever has one account. Who has a second factor is answered
+    `"step": "totp-required"` and goes on with a code.
     """
     _refuse_cross_site(request)
-    done = await log_in(works, body.email, body.password, body.device)
+    runtime, tenant = runtime_of(request), request.scope["meta"].tenant
+    given = (body.email, body.password, body.device)
+    if tenant is not None:
+        done = await log_in(works_for(request, tenant), *given)
+    else:
+        of = partial(works_for, request)
+        done = await log_in_anywhere(runtime, of, actor_of(request.scope["meta"]), *given)
     if isinstance(done, Challenged):
         return LoginChallenge(challenge=done.challenge, expires_in=done.expires_in)
     return _logged_in(response, done)
@@ -80,13 +89,18 @@ async def login(
 @router.post(
     "/login/totp",
     dependencies=[public()],
-    responses=problems(ChallengeRefused, CodeRefused, TooManyLogins, TenantRequired),
+    responses=problems(ChallengeRefused, CodeRefused, TooManyLogins),
 )
-async def login_with_code(
-    request: Request, response: Response, body: CodeLogin, works: Works
-) -> LoginRead:
-    """The second step of a login: a code of the authenticator app, or a recovery code."""
+async def login_with_code(request: Request, response: Response, body: CodeLogin) -> LoginRead:
+    """The second step of a login: a code of the authenticator app, or a recovery code.
+
+    The challenge knows its tenant: who named none in the first step needs none here.
+    """
     _refuse_cross_site(request)
+    tenant = request.scope["meta"].tenant
+    if tenant is None:
+        tenant = await tenant_of_challenge(runtime_of(request), body.challenge)
+    works = works_for(request, tenant)
     done = await log_in_with_code(works, body.challenge, body.code, body.device)
     return _logged_in(response, done)
 
@@ -102,7 +116,7 @@ async def refresh_tokens(
     """Exchange a refresh token for a new pair; using an old one again ends the session."""
     _refuse_cross_site(request)
     pair = await refresh(works, body.refresh_token)
-    _set_cookie(response, pair.access_token, int(pair.expires_in))
+    set_session_cookie(response, pair.access_token, int(pair.expires_in))
     return RefreshRead(
         access_token=pair.access_token,
         expires_in=int(pair.expires_in),
@@ -208,24 +222,5 @@ def _refuse_cross_site(request: Request) -> None:
 
 
 def _logged_in(response: Response, done: LoggedIn) -> LoginRead:
-    _set_cookie(response, done.access_token, done.expires_in)
-    return LoginRead(
-        access_token=done.access_token,
-        expires_in=done.expires_in,
-        refresh_token=done.refresh_token,
-        session_id=done.session.id,
-        user=MemberRead.model_validate(done.user),
-    )
-
-
-def _set_cookie(response: Response, token: str, life_s: int) -> None:
-    response.set_cookie(
-        COOKIE,
-        token,
-        max_age=life_s,
-        path="/",
-        httponly=True,
-        # Browsers treat localhost as secure, so development needs no exception.
-        secure=True,
-        samesite="lax",
-    )
+    set_session_cookie(response, done.access_token, done.expires_in)
+    return login_read(done)

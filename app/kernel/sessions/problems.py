@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.problems import Forbidden, NotFound, TooMany, Unauthenticated
+from app.core.problems import Conflict, Forbidden, NotFound, TooMany, Unauthenticated
 
 
 class WrongCredentials(Unauthenticated):
@@ -33,3 +33,8 @@ class RefreshRefused(Unauthenticated):
 class WrongCurrentPassword(Forbidden):
     code = "wrong-current-password"
     title = "The current password is wrong: nothing was changed."
+
+
+class TenantAmbiguous(Conflict):
+    code = "tenant-ambiguous"
+    title = "You work for more than one organization: say which one with X-Tenant (slug)."

@@ -11,7 +11,11 @@ from app.core.clock import now
 from app.core.repository import Repository
 from app.kernel.sessions.models import RefreshToken, UserSession
 from app.kernel.sessions.problems import SessionNotFound
+from app.kernel.tenants.models import Tenant
 from app.kernel.users.models import User
+
+MOST_TENANTS = 5
+"""Of so many at most one person hears when they name none."""
 
 
 class SessionRepository(Repository[UserSession]):
@@ -27,6 +31,20 @@ class SessionRepository(Repository[UserSession]):
         statement = select(User).where(User.id == user_id)
         found = await self.session.execute(statement.with_for_update() if lock else statement)
         return found.scalar_one_or_none()
+
+    async def tenants_with(self, email: str) -> Sequence[UUID]:
+        """Active tenants with an active account of this e-mail, the last used first.
+
+        Crosses tenants: takes a system session (a login that names none).
+        """
+        found = await self.session.execute(
+            select(User.tenant_id)
+            .join(Tenant, Tenant.id == User.tenant_id)
+            .where(User.email == email, User.is_active, Tenant.status == "active")
+            .order_by(User.last_login_at.desc().nulls_last(), User.id.desc())
+            .limit(MOST_TENANTS)
+        )
+        return found.scalars().all()
 
     async def alive(self, user_id: UUID) -> Sequence[UserSession]:
         """The user's sessions that are not over, newest first."""

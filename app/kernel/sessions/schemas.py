@@ -59,6 +59,8 @@ class LoginRead(Output):
     expires_in: int = Field(description="Seconds.")
     refresh_token: str = Field(description="Good for one exchange at POST /auth/refresh.")
     session_id: UUID
+    tenant_id: UUID
+    tenant_slug: str = Field(description="Send it as X-Tenant.")
     user: MemberRead
 
 

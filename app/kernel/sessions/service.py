@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from app.core.clock import now
@@ -15,25 +16,28 @@ from app.core.ids import new_token
 from app.kernel import identity as identities
 from app.kernel.identity import Identity
 from app.kernel.sessions.attempts import count_code, count_password
-from app.kernel.sessions.models import SUCCESSOR, RefreshToken, UserSession
+from app.kernel.sessions.models import RefreshToken, UserSession
 from app.kernel.sessions.problems import (
     ChallengeRefused,
-    RefreshRefused,
     SessionNotFound,
+    TenantAmbiguous,
     WrongCredentials,
     WrongCurrentPassword,
 )
 from app.kernel.sessions.repository import SessionRepository
 from app.kernel.sessions.rules import device_label
+from app.kernel.sessions.schemas import LoginRead, MemberRead
+from app.kernel.tenancy import TenantContext
 from app.kernel.totp.problems import CodeRefused
 from app.kernel.totp.service import TotpService
 from app.kernel.users.models import User
 from app.kernel.users.service import UserService
-from app.kernel.work import UnitOfWork, Work, WorkFactory
+from app.kernel.work import Actor, Caller, Runtime, UnitOfWork, Work, WorkFactory, system_work
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
+    tenant: TenantContext
     user: User
     session: UserSession
     access_token: str
@@ -49,26 +53,81 @@ class Challenged:
     expires_in: int
 
 
-class Pair(NamedTuple):
-    """What a refresh answers; words without spaces, as it is stored for the grace."""
+def login_read(done: LoggedIn) -> LoginRead:
+    """A new session as every route that opens one answers it."""
+    return LoginRead(
+        access_token=done.access_token,
+        expires_in=done.expires_in,
+        refresh_token=done.refresh_token,
+        session_id=done.session.id,
+        tenant_id=done.tenant.id,
+        tenant_slug=done.tenant.slug,
+        user=MemberRead.model_validate(done.user),
+    )
 
-    access_token: str
-    refresh_token: str
-    expires_in: str
 
-
-_GRACE = timedelta(seconds=10)
 _CHALLENGE_S = 300.0
+_WRONG_TAKES_S = 0.5
+_NAME_ONE = "If you work for more than one organization, say which one with X-Tenant (slug)."
+
+
+async def tenants_of(runtime: Runtime, email: str) -> list[TenantContext]:
+    """Where this e-mail has an account that may log in, the last used first."""
+    async with system_work(runtime) as session:
+        ids = await SessionRepository(session).tenants_with(_folded(email))
+    return [await runtime.tenants.by_id(id) for id in ids]
+
+
+async def log_in_anywhere(
+    runtime: Runtime,
+    works_of: Callable[[TenantContext], Caller],
+    actor: Actor,
+    email: str,
+    password: str,
+    device: str | None = None,
+) -> LoggedIn | Challenged:
+    """Log in without naming a tenant: where the one account of this e-mail is.
+
+    One password is checked whether the e-mail has none, one or several accounts, so neither the
+    answer nor its time tells which; that of the account used last, when there are several. Raises
+    WrongCredentials, TooManyLogins, TenantAmbiguous (to who knows that account's password).
+    """
+    began = time.monotonic()
+    # Counted under no tenant: what is left of a tenant's count would tell who is a member.
+    await count_password(runtime, "-", _folded(email), actor.ip)
+    found = await tenants_of(runtime, email)
+    try:
+        if not found:
+            await runtime.passwords.verify(password, None)
+            raise WrongCredentials()
+        works = works_of(found[0])
+        checked = await _checked(works, email, password)
+    except WrongCredentials as wrong:
+        await no_sooner(began, _WRONG_TAKES_S)
+        raise WrongCredentials(_NAME_ONE) from wrong
+    if len(found) > 1:
+        raise TenantAmbiguous()
+    async with works() as work:
+        return await _open_session(work, checked, device)
+
+
+async def no_sooner(began: float, seconds: float) -> None:
+    """Wait until ``seconds`` after ``began`` (monotonic), so that the time of an answer tells
+    nothing of what was found on the way to it.
+    """
+    await asyncio.sleep(max(0.0, began + seconds - time.monotonic()))
 
 
 async def log_in(
-    works: WorkFactory, email: str, password: str, device: str | None = None
+    works: Caller, email: str, password: str, device: str | None = None
 ) -> LoggedIn | Challenged:
     """Check the password and open a session, or ask for the second factor when it is on.
 
     Two Works, because hashing takes a quarter of a second and must not hold a connection.
     Raises WrongCredentials (whether or not the account exists), TooManyLogins.
     """
+    tenant, address = str(works.tenant.id), works.actor.ip
+    await count_password(works.runtime, tenant, _folded(email), address)
     checked = await _checked(works, email, password)
     async with works() as work:
         return await _open_session(work, checked, device)
@@ -85,7 +144,6 @@ class _Checked(NamedTuple):
 async def _checked(works: WorkFactory, email: str, password: str) -> _Checked:
     email = _folded(email)
     async with works() as work:
-        await count_password(work.runtime, str(work.tenant.id), email, work.actor.ip)
         user = await SessionRepository(work.session).user_by_email(email)
         hashed = user.password_hash if user is not None and user.is_active else None
     verdict = await work.runtime.passwords.verify(password, hashed)
@@ -113,6 +171,17 @@ async def _open_session(
         work.record("auth.code_requested", "user", user.id)
         return Challenged(_challenge(work, user), int(_CHALLENGE_S))
     return await open_session(work, user, device)
+
+
+async def tenant_of_challenge(runtime: Runtime, challenge: str) -> TenantContext:
+    """Where the first step found the account, for whoever named no tenant there either.
+
+    Raises ChallengeRefused.
+    """
+    found = await runtime.tenants.by_id(UUID(_read(runtime, challenge)["tenant"]))
+    if found.status != "active":
+        raise ChallengeRefused()
+    return found
 
 
 async def log_in_with_code(
@@ -146,7 +215,7 @@ async def _second_step(
 
 
 def _challenge(work: UnitOfWork, user: User) -> str:
-    return _challenges(work).sign(
+    return _challenges(work.runtime).sign(
         {
             "tenant": str(work.tenant.id),
             "user": str(user.id),
@@ -157,17 +226,24 @@ def _challenge(work: UnitOfWork, user: User) -> str:
 
 
 def _opened(work: UnitOfWork, challenge: str) -> tuple[UUID, str]:
-    try:
-        found = _challenges(work).open(challenge)
-    except SignatureInvalid as error:
-        raise ChallengeRefused() from error
-    if found["tenant"] != str(work.tenant.id) or found["until"] < time.time():
+    found = _read(work.runtime, challenge)
+    if found["tenant"] != str(work.tenant.id):
         raise ChallengeRefused()
     return UUID(found["user"]), found["password"]
 
 
-def _challenges(work: UnitOfWork) -> Signer:
-    return Signer(work.runtime.settings.auth_secrets, "login-challenge")
+def _read(runtime: Runtime, challenge: str) -> dict[str, Any]:
+    try:
+        found = _challenges(runtime).open(challenge)
+    except SignatureInvalid as error:
+        raise ChallengeRefused() from error
+    if found["until"] < time.time():
+        raise ChallengeRefused()
+    return found
+
+
+def _challenges(runtime: Runtime) -> Signer:
+    return Signer(runtime.settings.auth_secrets, "login-challenge")
 
 
 def _fingerprint(user: User) -> str:
@@ -200,11 +276,12 @@ async def open_session(
     )
     work.record("auth.logged_in", "session", session.id, email=user.email, **facts)
     token, life = work.runtime.tokens.issue(user.id, work.tenant.id, user.role, session.id)
-    refresh = await _add_refresh_token(work, session)
-    return LoggedIn(user, session, token, life, refresh)
+    refresh = await add_refresh_token(work, session)
+    return LoggedIn(work.tenant, user, session, token, life, refresh)
 
 
-async def _add_refresh_token(work: UnitOfWork, session: UserSession) -> str:
+async def add_refresh_token(work: UnitOfWork, session: UserSession) -> str:
+    """One more link of the session's chain; its hash is what is stored."""
     token = new_token()
     ends = now() + timedelta(days=work.runtime.settings.refresh_token_expire_days)
     work.session.add(
@@ -216,51 +293,6 @@ async def _add_refresh_token(work: UnitOfWork, session: UserSession) -> str:
     )
     await work.session.flush()
     return token
-
-
-async def refresh(works: WorkFactory, token: str) -> Pair:
-    """Exchange a refresh token for a new pair, once; the access token may be long expired.
-
-    A used token ends its whole session, for somebody else has a copy (RFC 9700 §4.14.2). The one
-    exception: the immediate predecessor within ten seconds is a browser's second tab or a retry,
-    and is answered the very pair its twin got. Raises RefreshRefused.
-    """
-    async with works() as work:
-        pair = await _rotate(work, token)
-    # Raised after the commit: the end of a stolen session must not be rolled back.
-    if pair is None:
-        raise RefreshRefused()
-    return pair
-
-
-async def _rotate(work: UnitOfWork, token: str) -> Pair | None:
-    sessions, settings, at = SessionRepository(work.session), work.runtime.settings, now()
-    found = await sessions.refresh_token(token_hash(token))
-    if found is None:
-        return None
-    link, session, user = found
-    if not user.is_active or not session.is_alive(at, settings.admin_session_expire_minutes):
-        return None
-    if link.used_at is not None:
-        if link.successor is not None and at - link.used_at <= _GRACE:
-            return Pair(*work.runtime.vault.decrypt(link.successor, _context(work, link)).split())
-        await sessions.revoke([session.id], "refresh-reused")
-        work.record("auth.refresh_reused", "session", session.id, email=user.email)
-        work.ring(identities.TOPIC)
-        return None
-    if link.expires_at <= at:
-        return None
-    await sessions.forget_spent(session.id)
-    session.last_seen_at = at
-    access, life = work.runtime.tokens.issue(user.id, work.tenant.id, user.role, session.id)
-    pair = Pair(access, await _add_refresh_token(work, session), str(life))
-    link.used_at = at
-    link.successor = work.runtime.vault.encrypt(" ".join(pair), _context(work, link))
-    return pair
-
-
-def _context(work: UnitOfWork, link: RefreshToken) -> str:
-    return SUCCESSOR.bound_to({"tenant_id": work.tenant.id, "id": link.id})[0]
 
 
 async def check_password(works: WorkFactory, who: Identity, password: str) -> str:

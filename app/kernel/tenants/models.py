@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import CheckConstraint, ForeignKey, text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -23,6 +25,8 @@ class Tenant(Model):
     name: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="active")
     subscription_status: Mapped[str] = mapped_column(server_default="trialing")
+    trial_ends_at: Mapped[datetime | None]
+    """A trialing tenant has no modules from this instant on; null: the trial has no end."""
     modules: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     limits: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     plan_code: Mapped[str | None] = mapped_column(ForeignKey("plans.code"), index=True)
@@ -32,3 +36,6 @@ class Tenant(Model):
     currency: Mapped[str] = mapped_column(server_default="BRL")
     locale: Mapped[str] = mapped_column(server_default="pt-BR")
     is_super_admin: Mapped[bool] = mapped_column(server_default=text("false"))
+    onboarding: Mapped[Json] = mapped_column(server_default=text("'{}'"))
+    """What the owner answered while setting the tenant up."""
+    onboarding_completed_at: Mapped[datetime | None]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from app.core.problems import NotFound
+from app.core.problems import Conflict, NotFound
 
 
 class TenantNotFound(NotFound):
     code = "tenant-not-found"
     title = "There is no tenant with this id."
+
+
+class OrganizationSlugTaken(Conflict):
+    code = "organization-slug-taken"
+    title = "Another organization has this name in its address: choose a different slug."

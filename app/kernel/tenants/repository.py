@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy import or_, select
@@ -12,13 +13,14 @@ from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
 from app.kernel.tenants.models import Tenant
-from app.kernel.tenants.problems import TenantNotFound
+from app.kernel.tenants.problems import OrganizationSlugTaken, TenantNotFound
 from app.kernel.tenants.schemas import TenantFilter
 
 
 class TenantRepository(Repository[Tenant]):
     model = Tenant
     missing = TenantNotFound
+    conflicts: ClassVar = {"tenants_slug_key": OrganizationSlugTaken}
 
     async def find(self, id: UUID, *, lock: bool = False) -> Tenant | None:
         """The row. Its lock lets others insert rows that refer to the tenant: with FOR UPDATE

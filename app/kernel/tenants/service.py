@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict, Unpack
+from datetime import datetime
+from typing import Any, Literal, TypedDict, Unpack
 from uuid import UUID
 
 from app.core.pagination import Page, PageRequest
@@ -27,6 +28,9 @@ class TenantFields(TypedDict, total=False):
     locale: str
     is_super_admin: bool
     plan_code: str | None
+    trial_ends_at: datetime | None
+    onboarding: dict[str, Any]
+    onboarding_completed_at: datetime | None
 
 
 class TenantService:
@@ -68,6 +72,10 @@ class TenantRegister:
     async def get(self, tenant_id: UUID, *, lock: bool = False) -> Tenant:
         """One tenant of any state. Raises TenantNotFound."""
         return await self.tenants.get(tenant_id, lock=lock)
+
+    async def add(self, tenant: Tenant) -> Tenant:
+        """Raises OrganizationSlugTaken."""
+        return await self.tenants.add(tenant)
 
     async def matching(self, page: PageRequest, wanted: TenantFilter) -> Page[Tenant]:
         return await self.tenants.matching(page, wanted)

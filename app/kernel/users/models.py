@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, text
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.ddl import one_of
@@ -23,6 +23,8 @@ class User(TenantModel):
         CheckConstraint(one_of("status", STATUSES), name="status"),
         within_tenant("avatar_file_id", "files"),
         CheckConstraint("email = lower(email)", name="email_lower"),
+        # Whoever logs in without naming a tenant is looked for in all of them.
+        Index("users_email_idx", "email"),
     )
 
     email: Mapped[str]

@@ -36,14 +36,18 @@ class UserRepository(Repository[User]):
         """One change of the staff at a time: limits and the last owner are about absent rows."""
         await (await self.raw()).execute(_LOCK)
 
+    async def has(self, email: str) -> bool:
+        found = await self.session.scalar(select(User.id).where(User.email == email))
+        return found is not None
+
+    async def nobody(self) -> bool:
+        """Whether the tenant has no user at all, not even one locked out."""
+        return await self.session.scalar(select(User.id).limit(1)) is None
+
     async def active(self) -> int:
         """How many users count against the plan."""
         found = select(func.count()).select_from(User).where(User.is_active)
         return await self.session.scalar(found) or 0
-
-    async def any(self) -> bool:
-        """Whether the tenant has anybody, locked out or not."""
-        return await self.session.scalar(select(User.id).limit(1)) is not None
 
     async def other_active_owners(self, user_id: UUID) -> int:
         statement = (

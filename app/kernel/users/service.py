@@ -10,7 +10,7 @@ from app.kernel import identity as identities
 from app.kernel.identity import Identity
 from app.kernel.limits import ensure_room
 from app.kernel.users.models import User
-from app.kernel.users.problems import LastOwner, RoleAboveYours
+from app.kernel.users.problems import EmailTaken, LastOwner, RoleAboveYours
 from app.kernel.users.repository import UserRepository
 from app.kernel.users.rules import may_manage
 from app.kernel.users.schemas import UserCreate, UserUpdate
@@ -51,14 +51,17 @@ class UserService:
         """Add a user. Raises RoleAboveYours, LimitReached, EmailTaken."""
         self._may(who, body.role)
         hashed = await self.work.runtime.passwords.hash(body.password)
+        await self.lock_staff()
+        return await self.admit(email=body.email, name=body.name, role=body.role, hashed=hashed)
+
+    async def lock_staff(self) -> None:
+        """Let one Work at a time change who works here."""
         await self.users.lock_staff()
+
+    async def admit(self, *, email: str, name: str, role: str, hashed: str) -> User:
+        """Add a user under the staff's lock. Raises LimitReached, EmailTaken."""
         await ensure_room(self.work, "users", await self.users.active())
-        user = await self.users.add(
-            User(email=body.email, name=body.name, role=body.role, password_hash=hashed)
-        )
-        await self.work.session.refresh(user)
-        self.work.record("user.created", "user", user.id, after=_facts(user))
-        return user
+        return await self._add(email=email, name=name, role=role, hashed=hashed)
 
     async def ensure_first_owner(self, name: str, email: str) -> User | None:
         """Make the owner of a tenant that has nobody yet; None when somebody is there.
@@ -67,14 +70,18 @@ class UserService:
         """
         hashed = await self.work.runtime.passwords.hash(secrets.token_urlsafe(32))
         await self.users.lock_staff()
-        if await self.users.any():
+        if not await self.users.nobody():
             return None
-        owner = await self.users.add(
-            User(email=email.lower(), name=name, role="owner", password_hash=hashed)
-        )
-        await self.work.session.refresh(owner)
-        self.work.record("user.created", "user", owner.id, after=_facts(owner))
-        return owner
+        return await self._add(email=email.lower(), name=name, role="owner", hashed=hashed)
+
+    async def nobody_yet(self) -> bool:
+        """Whether the tenant waits for its first user."""
+        return await self.users.nobody()
+
+    async def ensure_unknown(self, email: str) -> None:
+        """Raises EmailTaken when a user of this tenant has it, active or not."""
+        if await self.users.has(email):
+            raise EmailTaken()
 
     async def update(self, who: Identity, user_id: UUID, body: UserUpdate) -> User:
         """Change name, role or activity. Raises UserNotFound, RoleAboveYours, LastOwner,
@@ -94,9 +101,26 @@ class UserService:
         """
         hashed = await self.work.runtime.passwords.hash(password)
         user = await self.manageable(who, user_id)
+        await self.replace_password(user, hashed, "password-changed")
+
+    async def locked(self, user_id: UUID) -> User:
+        """One user, whom nobody else changes or logs in before this Work ends.
+
+        Raises UserNotFound.
+        """
+        return await self.users.get(user_id, lock=True)
+
+    async def replace_password(self, user: User, hashed: str, reason: str) -> None:
+        """Give a locked user another password hash and end all their sessions."""
         user.password_hash = hashed
-        await self._shut_out(user, "password-changed")
-        self.work.record("user.password_set", "user", user.id)
+        await self._shut_out(user, reason)
+        self.work.record("user.password_set", "user", user.id, reason=reason)
+
+    async def _add(self, *, email: str, name: str, role: str, hashed: str) -> User:
+        user = await self.users.add(User(email=email, name=name, role=role, password_hash=hashed))
+        await self.work.session.refresh(user)
+        self.work.record("user.created", "user", user.id, after=_facts(user))
+        return user
 
     async def _change(self, who: Identity, user_id: UUID, wanted: dict[str, object]) -> User:
         await self.users.lock_staff()

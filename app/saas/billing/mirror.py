@@ -122,14 +122,16 @@ class Mirror:
 
     async def _give(self, status: rules.Standing, plan: Plan | None) -> None:
         """The standing, and the plan when it was newly bought: what the console changed by hand
-        since then stays.
+        since then stays. From here on the vendor says when a trial is over, no clock of ours.
         """
         register = TenantRegister(self.work)
         tenant = await register.get(self.work.tenant.id, lock=True)
         if plan is None:
-            before = await register.change(tenant, subscription_status=status)
+            before = await register.change(tenant, subscription_status=status, trial_ends_at=None)
         else:
-            before = await PlanService(self.work).put_on(tenant, plan, subscription_status=status)
+            before = await PlanService(self.work).put_on(
+                tenant, plan, subscription_status=status, trial_ends_at=None
+            )
         self._tell(tenant, before)
 
     def _tell(self, tenant: Tenant, before: dict[str, object]) -> None:

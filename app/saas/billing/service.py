@@ -10,6 +10,7 @@ from app.contracts.gateways.billing import BillingFailure, BillingGateway, Remot
 from app.core.clock import now
 from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
+from app.kernel.tenancy import has_modules
 from app.kernel.tenants.service import TenantRegister
 from app.kernel.work import Actor, Runtime, UnitOfWork, platform_work, system_work
 from app.saas.billing import rules
@@ -70,12 +71,12 @@ class BillingService:
         return BillingOverview(
             plan_code=tenant.plan_code,
             subscription_status=tenant.subscription_status,
-            has_access=tenant.subscription_status in ("active", "trialing"),
+            has_access=has_modules(tenant.subscription_status, tenant.trial_ends_at, now()),
             provider_status=account.status,
             current_period_end=account.current_period_end,
             cancel_at=account.cancel_at,
             is_cancelling=bool(account.is_cancelling),
-            trial_ends_at=account.trial_ends_at,
+            trial_ends_at=account.trial_ends_at or tenant.trial_ends_at,
             synced_at=account.synced_at,
             can_manage=account.customer_id is not None,
             limits=tenant.limits,

@@ -22,6 +22,7 @@ class TenantRead(Output):
     name: str
     status: Status
     subscription_status: SubscriptionStatus
+    trial_ends_at: datetime | None
     plan_code: str | None
     modules: list[str]
     limits: dict[str, int]

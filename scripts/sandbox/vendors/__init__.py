@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from scripts.sandbox.vendors.anthropic import Anthropic
-from scripts.sandbox.vendors.base import Vendor
+from scripts.sandbox.vendors.base import Played
 from scripts.sandbox.vendors.gemini import Gemini
 from scripts.sandbox.vendors.keys import Keys
 from scripts.sandbox.vendors.oauth import Google, HubSpot, Microsoft
 from scripts.sandbox.vendors.openai import OpenAI
+from scripts.sandbox.vendors.smtp import MailServer
 from scripts.sandbox.vendors.stripe import Stripe
 from scripts.sandbox.vendors.telegram import Telegram
 from scripts.sandbox.vendors.whatsapp import WhatsApp
 
-VENDORS: tuple[type[Vendor], ...] = (
+VENDORS: tuple[type[Played], ...] = (
     WhatsApp,
     Telegram,
     OpenAI,
@@ -23,4 +24,5 @@ VENDORS: tuple[type[Vendor], ...] = (
     HubSpot,
     Stripe,
     Keys,
+    MailServer,
 )

@@ -46,8 +46,8 @@ class Reply:
     """Makes the answer where it is more than a body, e.g. a stream; ``body`` is for the list."""
 
 
-class Vendor(ABC):
-    """One vendor: its routes, its knobs, its configuration."""
+class Played(ABC):
+    """Whatever is played: its knobs, its configuration, what it starts and stops."""
 
     name: ClassVar[str]
 
@@ -64,7 +64,23 @@ class Vendor(ABC):
 
     @abstractmethod
     def routes(self) -> list[Route]:
-        """Its endpoints, each under ``/{name's prefix}/``."""
+        """Its HTTP endpoints, each under ``/{name's prefix}/``."""
+
+    async def start(self, settings: SandboxSettings) -> None:
+        """Listen, for what is not reached over HTTP."""
+        return
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        return
+
+    def facts(self) -> dict[str, JsonValue]:
+        """What whoever asks for the sandbox's health should know of it."""
+        return {}
+
+
+class Vendor(Played):
+    """One vendor reached over HTTP."""
 
     @abstractmethod
     def failure(self, error: ErrorKnob) -> Reply:

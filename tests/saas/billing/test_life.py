@@ -7,6 +7,7 @@ import itertools
 import random
 from collections.abc import Awaitable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ import orjson
 import pytest
 
 from app.contracts.gateways.billing import BillingGateway
+from app.core.clock import now
 from app.kernel.tenants.service import ensure_tenant
 from app.kernel.work import Actor, platform_work
 from app.saas.billing.jobs import RECONCILE, reconcile
@@ -177,6 +179,21 @@ async def test_an_old_subscriptions_end_does_not_end_the_new_one(till: Till) -> 
     state = await till.state()
     assert (state["subscription_id"], state["subscription_status"]) == (new, "active")
     assert state["plan_code"] == till.codes[1]
+
+
+async def test_from_the_first_subscription_on_stripe_says_when_a_trial_is_over(till: Till) -> None:
+    runtime, slug = till.app.runtime, till.world.tenant.slug
+    over = now() - timedelta(minutes=1)
+    await ensure_tenant(runtime, slug, subscription_status="trialing", trial_ends_at=over)
+    shown = (await till.owner.get("/api/v1/admin/billing")).json()
+    assert (shown["subscription_status"], shown["has_access"]) == ("trialing", False)
+    subscription, events = await till.subscribe()
+    await till.deliver(*events, *await till.live(subscription, "trial"))
+    shown = (await till.owner.get("/api/v1/admin/billing")).json()
+    assert (shown["subscription_status"], shown["has_access"]) == ("trialing", True)
+    context = await runtime.tenants.fresh("slug", slug)
+    assert context is not None
+    assert context.modules == {"commerce"}
 
 
 async def test_what_no_notice_told_is_seen_within_a_day(till: Till) -> None:
