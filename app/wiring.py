@@ -18,8 +18,10 @@ from app.commerce.customers import models as _customers
 from app.commerce.customers.endpoints import router as customers_router
 from app.commerce.inventory import jobs as stock_news
 from app.commerce.inventory import models as _inventory
+from app.commerce.inventory import rules as stock_rules
 from app.commerce.inventory.endpoints import router as inventory_router
 from app.commerce.orders import models as _orders
+from app.commerce.orders import rules as order_rules
 from app.commerce.orders.endpoints import admin_router as orders_admin_router
 from app.commerce.orders.endpoints import public_router as orders_router
 from app.commerce.orders.service import OrderService
@@ -30,18 +32,28 @@ from app.commerce.shipping.endpoints import router as shipping_router
 from app.commerce.stores import models as _stores
 from app.commerce.stores.endpoints import router as stores_router
 from app.commerce.stores.service import StoreService
-from app.contracts.commerce import OrderLookup, OrderPlaced, OrderStatusChanged, StockReported
+from app.contracts.commerce import (
+    OrderLookup,
+    OrderPlaced,
+    OrderStatusChanged,
+    StockLow,
+    StockReported,
+)
 from app.contracts.gateways.billing import BillingGateway
 from app.contracts.gateways.checks import CredentialCheck
 from app.contracts.gateways.email import EmailGateway
 from app.contracts.gateways.llm import LLMGateway
 from app.contracts.gateways.messaging import MessageGateway
 from app.contracts.gateways.oauth import OAuthGateway
+from app.contracts.gateways.push import PushGateway
 from app.contracts.gateways.storage import FileStorage
+from app.contracts.notices import EVERYWHERE, NoticeKind, notice_kinds
+from app.contracts.platform import JobHeld, WebhookEndpointDisabled
 from app.contracts.saas import InUse, UpgradeAdvice
+from app.contracts.schedules import SchedulePaused
 from app.conversations.notifications import jobs as order_news
-from app.conversations.notifications import models as _notifications
-from app.conversations.notifications.endpoints import router as notifications_router
+from app.conversations.notifications import models as _order_news
+from app.conversations.notifications.endpoints import router as order_news_router
 from app.core.crypto import Sealed
 from app.core.model import Model
 from app.core.settings import Settings
@@ -56,6 +68,7 @@ from app.integrations.s3.client import S3Storage
 from app.integrations.smtp.client import SmtpClient, SmtpServer
 from app.integrations.stripe.client import StripeGateway
 from app.integrations.telegram.client import TelegramClient
+from app.integrations.webpush.client import WebPushClient
 from app.integrations.whatsapp.client import WhatsAppClient
 from app.kernel import health, idempotency, metrics
 from app.kernel.account.endpoints import router as account_router
@@ -89,18 +102,24 @@ from app.kernel.invitations import models as _invitations
 from app.kernel.invitations.endpoints import admin_router as invitations_admin_router
 from app.kernel.invitations.endpoints import public_router as invitations_router
 from app.kernel.jobs import models as _jobs
+from app.kernel.jobs import rules as job_rules
 from app.kernel.jobs.endpoints import router as jobs_router
 from app.kernel.jobs.service import Beat, Handler
 from app.kernel.layers import Ready, Short
 from app.kernel.mail import jobs as mail
 from app.kernel.mail import models as _mail
 from app.kernel.mail.endpoints import router as mail_router
+from app.kernel.notifications import jobs as notices
+from app.kernel.notifications import models as _notices
+from app.kernel.notifications.endpoints import admin_router as notices_admin_router
+from app.kernel.notifications.endpoints import router as notices_router
 from app.kernel.passwords import models as _passwords
 from app.kernel.passwords.endpoints import router as passwords_router
 from app.kernel.realtime import models as _realtime
 from app.kernel.realtime.endpoints import router as realtime_router
 from app.kernel.retention import prune_now_and_then
 from app.kernel.schedules import models as _schedules
+from app.kernel.schedules import rules as schedule_rules
 from app.kernel.schedules.endpoints import router as schedules_router
 from app.kernel.schedules.jobs import scheduled
 from app.kernel.schedules.service import tick_all
@@ -117,6 +136,7 @@ from app.kernel.users.endpoints import router as users_router
 from app.kernel.users.service import UserService
 from app.kernel.webhooks import jobs as webhooks
 from app.kernel.webhooks import models as _webhooks
+from app.kernel.webhooks import rules as webhook_rules
 from app.kernel.webhooks.endpoints import router as webhooks_router
 from app.kernel.work import Ports, Schedulable, Subscribers, UnitOfWork
 from app.saas.billing import models as _billing
@@ -172,7 +192,9 @@ ROUTERS: list[APIRouter] = [
     customers_router,
     inventory_router,
     promotions_router,
-    notifications_router,
+    order_news_router,
+    notices_router,
+    notices_admin_router,
     catalog_router,
     catalog_admin_router,
     usage_router,
@@ -189,9 +211,8 @@ ROUTERS: list[APIRouter] = [
 MODELS = (
     _tenants, _users, _groups, _sessions, _audit, _contacts, _files, _connections, _jobs,
     _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
-    _orders, _checkout, _notifications, _usage, _plans, _webhooks, _schedules, _ai, _apikeys,
-    _totp, _departments, _inbox, _billing, _mail, _passwords,
-    _invitations,
+    _orders, _checkout, _order_news, _usage, _plans, _webhooks, _schedules, _ai, _apikeys,
+    _totp, _departments, _inbox, _billing, _mail, _passwords, _invitations, _notices,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 
@@ -200,7 +221,7 @@ METADATA: MetaData = Model.metadata
 SYSTEM_TABLES = frozenset(
     {
         "tenants", "plans", "job_deliveries", "postal_areas",
-        "inbox_messages", "billing_accounts", "billing_invoices",
+        "inbox_messages", "billing_accounts", "billing_invoices", "platform_keys",
     }
 )  # fmt: skip
 """Tables outside row level security; everything else carries a tenant (DESIGN §6)."""
@@ -211,6 +232,7 @@ SEALED: tuple[Sealed, ...] = (
     *_sessions.SEALED,
     *_totp.SEALED,
     *_mail.SEALED,
+    *_notices.SEALED,
 )
 """Everything that the vault seals: what is missing here is lost when its key is retired."""
 
@@ -286,15 +308,14 @@ def _smtp(work: UnitOfWork) -> SmtpClient:
     config = work.runtime.settings
     return SmtpClient(
         SmtpServer(
-            config.smtp_host,
-            config.smtp_port,
-            config.smtp_from,
-            config.smtp_username,
-            config.smtp_password.get_secret_value(),
-            config.smtp_tls,
-            config.smtp_timeout_seconds,
+            config.smtp_host, config.smtp_port, config.smtp_from, config.smtp_username,
+            config.smtp_password.get_secret_value(), config.smtp_tls, config.smtp_timeout_seconds,
         )
-    )
+    )  # fmt: skip
+
+
+def _webpush(work: UnitOfWork) -> WebPushClient:
+    return WebPushClient(work.runtime.guard, work.runtime.settings.web_push_subject)
 
 
 PORTS = (
@@ -317,6 +338,7 @@ PORTS = (
     .bind(Source, lambda work: StatusSource(work.runtime), name=StatusSource.name)
     .bind(Source, lambda work: IntakeSource(work.runtime), name=IntakeSource.name)
     .bind(EmailGateway, _smtp)
+    .bind(PushGateway, _webpush)
 )
 for _provider in PROVIDERS.values():
     if not _provider.by_consent:
@@ -328,6 +350,27 @@ SUBSCRIBERS: Subscribers = {
     StockReported: [order_news.STOCK_TELEGRAM],
 }
 
+NOTICES = notice_kinds(
+    NoticeKind(
+        OrderPlaced, "Novo pedido", "commerce.orders:update", order_rules.placed_notice,
+        is_urgent=True, ttl_s=4 * 3600,
+    ),
+    NoticeKind(StockLow, "Estoque baixo", "commerce.inventory:write", stock_rules.low_notice),
+    NoticeKind(
+        WebhookEndpointDisabled, "Webhook desligado", "platform.webhooks:write",
+        webhook_rules.disabled_notice, EVERYWHERE,
+    ),
+    NoticeKind(
+        SchedulePaused, "Agendamento pausado", "platform.schedules:write",
+        schedule_rules.paused_notice, EVERYWHERE,
+    ),
+    NoticeKind(
+        JobHeld, "Tarefa parada", "platform.jobs:write", job_rules.held_notice, EVERYWHERE,
+        is_for_platform=True,
+    ),
+)  # fmt: skip
+"""What the tenant's own people are told of; who has the grant is told."""
+
 JOBS: dict[str, Handler] = {
     order_news.ORDER_WHATSAPP: order_news.order_whatsapp,
     order_news.ORDER_TELEGRAM: order_news.order_telegram,
@@ -338,6 +381,8 @@ JOBS: dict[str, Handler] = {
     files.ERASE: files.erase,
     inbox.PROCESS: inbox.process,
     RECONCILE: reconcile,
+    notices.NOTICE_FAN_OUT: notices.fan_out,
+    notices.DELIVER: notices.deliver,
     order_news.STOCK_TELEGRAM: order_news.stock_telegram,
     stock_news.LOW_STOCK_REPORT: scheduled(stock_news.low_stock_report),
 }

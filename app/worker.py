@@ -48,6 +48,7 @@ def build_runtime(config: Settings) -> Runtime:
         ports=wiring.PORTS,
         subscribers=wiring.SUBSCRIBERS,
         schedulable=wiring.SCHEDULABLE,
+        notices=wiring.NOTICES,
     )
 
 

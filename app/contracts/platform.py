@@ -36,3 +36,16 @@ class ConnectionExpired(Event):
     connection_id: UUID
     provider: str
     label: str
+
+
+class JobHeld(Event):
+    """A job of some tenant failed for good and waits for a person; told to the platform's own
+    tenant, since whoever runs the platform looks after it."""
+
+    name: ClassVar[str] = "platform.job_held"
+    resource: ClassVar[str] = "job"
+    number: int
+    """The job's id in the queue of ``tenant_id``."""
+    tenant_id: UUID | None
+    entrypoint: str
+    error: str

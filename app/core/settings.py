@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.setting_types import Delays, Hosts, Names, Ring
-from app.core.vendor_settings import AI, OAuthApps, Providers, Vendors
+from app.core.vendor_settings import AI, OAuthApps, Providers, Vendors, WebPush
 
 _HOW = "generate one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
@@ -292,6 +292,7 @@ class Settings(
     Vendors,
     OAuthApps,
     AI,
+    WebPush,
     Webhooks,
     Mail,
     Observability,

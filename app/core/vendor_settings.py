@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
@@ -79,6 +80,34 @@ class Vendors(BaseModel):
     google_maps_base_url: str = Field(
         "https://maps.googleapis.com", description="Google Maps Platform."
     )
+
+
+class WebPush(BaseModel):
+    """The key that signs web pushes, and whom push services may write to about them."""
+
+    web_push_private_key: SecretStr = Field(
+        SecretStr(""),
+        description="VAPID key, base64url of 32 bytes; empty: made once, kept in the database.",
+    )
+    web_push_subject: str = Field(
+        "mailto:suporte@largo.example",
+        description="Whom push services may write to: a mailto: or https: of yours.",
+    )
+
+    @field_validator("web_push_private_key")
+    @classmethod
+    def _raw_key(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if text and not re.fullmatch(r"[A-Za-z0-9_-]{43}=?", text):
+            raise ValueError("must be base64url of a private P-256 key's 32 bytes, or empty")
+        return value
+
+    @field_validator("web_push_subject")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        if not re.fullmatch(r"mailto:[^@\s]+@[\w-]+(\.[\w-]+)+|https://[\w-]+\.[\w.-]+", value):
+            raise ValueError("must be mailto:somebody@your.domain or https://your.domain")
+        return value
 
 
 class OAuthApps(BaseModel):

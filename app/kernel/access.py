@@ -59,6 +59,7 @@ MODULES: dict[str, frozenset[str]] = {
             "ai:write",
             "billing:read",
             "billing:write",
+            "notices:read",
         }
     ),
 }

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.contracts.events import Event
 from app.contracts.gateways.storage import FileStorage
+from app.contracts.notices import NoticeKinds
 from app.core.clock import now
 from app.core.crypto import Signer, Vault
 from app.core.database import Database, RawConnection, raw
@@ -53,6 +54,7 @@ class Ports(dict[tuple[type[Any], str], Callable[["UnitOfWork"], Any]]):
 
 
 WEBHOOK_FAN_OUT = "kernel.webhooks.fan_out"
+NOTICE_FAN_OUT = "kernel.notifications.fan_out"
 JOBS, EVERYBODY = "jobs", "*"
 """The doorbell that wakes workers, whosesoever the job is."""
 
@@ -97,6 +99,7 @@ class Runtime:
     ports: Ports
     subscribers: Subscribers
     schedulable: Schedulable
+    notices: NoticeKinds
     caches: dict[str, Any] = field(default_factory=dict)
     """Per-process caches that slices keep, by the slice's name."""
 
@@ -138,16 +141,26 @@ class Telling:
         line = _line(event.name, event.resource, event.resource_id, data)
         self._audit.append(line)
         if event.topic is not None:
-            told = {"id": line["id"], "topic": event.topic, "type": event.name, "data": data}
-            self._stream.append(told)
-            self.ring("stream")
+            self._show(line["id"], event.topic, event.name, data)
         for entrypoint in self.runtime.subscribers.get(type(event), ()):
             self.enqueue(entrypoint, data)
+        # These ride in the commit's one statement; what nobody hears costs nothing at all. Who
+        # hears is read by the job: reading it here would cost each checkout a trip.
+        heard = [NOTICE_FAN_OUT] if event.name in self.runtime.notices else []
         if self.tenant.has_webhooks:
-            # Rides in the commit's one statement; who has no endpoints pays nothing at all. The
-            # endpoints are read by the job: reading them here would cost each checkout a trip.
+            heard.append(WEBHOOK_FAN_OUT)
+        if heard:
             told = {"event_id": new_id(), "type": event.name, "at": now(), "data": data}
-            self.enqueue(WEBHOOK_FAN_OUT, told)
+            for entrypoint in heard:
+                self.enqueue(entrypoint, told)
+
+    def show(self, user_id: UUID, topic: str, type_: str, data: dict[str, Any]) -> None:
+        """A live-stream row for one member alone; no audit line, no subscribers."""
+        self._show(new_id(), f"{topic}:{user_id}", type_, data)
+
+    def _show(self, id_: UUID, topic: str, type_: str, data: dict[str, Any]) -> None:
+        self._stream.append({"id": id_, "topic": topic, "type": type_, "data": data})
+        self.ring("stream")
 
     def record(self, action: str, resource: str, resource_id: UUID | None, **facts: Any) -> None:
         """Write an audit line for a change that nobody else needs to hear of."""

@@ -61,8 +61,12 @@ _TEXTS = {
     },
 }
 
-
-_NAMES = {"whatsapp": "WhatsApp", "openai": "OpenAI", "smtp": "E-mail"}
+_NAMES = {
+    "whatsapp": "WhatsApp",
+    "webpush": "Web push",
+    "smtp": "E-mail",
+    "openai": "OpenAI",
+}
 """Vendors whose names are not just capitalised."""
 
 

@@ -256,6 +256,7 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
     )
     sent = _ok(await owner.post(f"/api/v1/admin/webhooks/{hook['id']}/test", headers=key()))
     found.in_path |= {"webhooks/endpoint_id": hook["id"], "deliveries/delivery_id": sent["id"]}
+    await _notices(found, owner)
     entrypoint = f"architecture.{found.mark}"
     async with found.world.work() as work:
         work.enqueue(entrypoint, {"mark": found.mark})
@@ -287,3 +288,20 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
         **NOBODYS,
     }
     found.in_body |= {"logo_file_id": stored["id"], "image_file_ids": stored["id"]}
+
+
+async def _notices(found: Belongings, owner: httpx.AsyncClient) -> None:
+    told = _ok(await owner.post("/api/v1/user/notices/test", headers=key()))
+    device = await owner.post(
+        "/api/v1/user/notices/devices",
+        json={
+            "endpoint": f"https://push.example/{found.mark}",
+            "keys": {
+                "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"
+                "aOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+                "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+            },
+            "label": f"Celular {found.mark}",
+        },
+    )
+    found.in_path |= {"notices/notice_id": told["id"], "devices/device_id": _ok(device)["id"]}

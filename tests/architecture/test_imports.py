@@ -33,6 +33,8 @@ LARGER_SLICES = {
     "app.kernel.connections.providers": 5,
     "app.kernel.connections.tokens": 4.1,
     "app.kernel.jobs.admin": 4,
+    "app.kernel.jobs.places": 3.5,
+    "app.kernel.notifications.delivery": 4.1,
     "app.kernel.sessions.attempts": 3.5,
     "app.kernel.sessions.refreshing": 4.5,
     "app.kernel.totp.enrolment": 4.5,

@@ -1,4 +1,4 @@
-"""What the messages say, and how long a vendor is waited for."""
+"""What the messages say."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import pytest
 
 from app.contracts.commerce import OrderSummary
 from app.conversations.notifications.rules import (
-    BACKOFF_S,
     OrderFact,
     customer_text,
-    retry_wait,
     shop_text,
 )
 from app.core.ids import new_id
@@ -117,11 +115,3 @@ def test_a_name_cannot_forge_lines_and_a_long_order_fits_both_vendors() -> None:
         assert "Total: R$ 1.234,56" in found
         shown = found.count("•")
         assert f"… e mais {100 - shown} itens" in found
-
-
-def test_waits_grow_follow_the_vendor_and_end() -> None:
-    waits = [retry_wait(attempt, None) for attempt in range(1, len(BACKOFF_S) + 2)]
-    assert waits == [*BACKOFF_S, None]
-    assert retry_wait(1, 34) == 34
-    assert retry_wait(4, 34) == BACKOFF_S[3]
-    assert retry_wait(1, 86_400) is None

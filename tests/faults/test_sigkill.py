@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select, text
 
 from app.commerce.orders.models import Order
+from app.kernel.work import NOTICE_FAN_OUT
 from tests.factories.commerce import Shop, make_shop
 from tests.factories.tenants import World
 from tests.faults.server import ServerProcess
@@ -138,13 +139,18 @@ async def _one_job_each(world: World, present: set[str]) -> None:
         for name in names
     ]
     assert wanted, "somebody is told of a placed order"
+    wanted.append(NOTICE_FAN_OUT)
     async with world.runtime.database.system_driver() as driver:
         queued = await driver.fetch(
             "SELECT entrypoint, convert_from(payload, 'UTF8') AS payload FROM pgqueuer "
             "WHERE convert_from(payload, 'UTF8')::json->>'tenant_id' = $1",
             str(world.tenant.id),
         )
-    found = Counter(
-        (row["entrypoint"], orjson.loads(row["payload"])["payload"]["order_id"]) for row in queued
-    )
+    found = Counter((row["entrypoint"], _order(row["payload"])) for row in queued)
     assert found == Counter({(name, order): 1 for name in wanted for order in present})
+
+
+def _order(body: str) -> str:
+    payload = orjson.loads(body)["payload"]
+    found: str = payload.get("data", payload)["order_id"]
+    return found

@@ -16,7 +16,7 @@ from app.contracts.commerce import OrderPlaced
 from app.core.ids import new_id
 from app.kernel.contacts.models import Contact
 from app.kernel.jobs.service import JobContext
-from app.kernel.work import Runtime
+from app.kernel.work import NOTICE_FAN_OUT, Runtime
 from tests.factories.tenants import World
 from tests.kernel.job_runner import MAX_DELIVERIES
 from tests.kernel.queue_probe import (
@@ -290,7 +290,7 @@ async def test_a_published_event_starts_its_jobs_with_the_commit_or_never(
     async with world.work() as work:
         work.publish(told)
     assert await jobs_of(lost) == []
-    assert await jobs_of(told) == sorted(wiring.SUBSCRIBERS[OrderPlaced])
+    assert await jobs_of(told) == sorted([*wiring.SUBSCRIBERS[OrderPlaced], NOTICE_FAN_OUT])
 
 
 async def test_kill_9_in_the_middle_of_a_job_delivers_it_again_with_one_effect(

@@ -15,7 +15,7 @@ from app.contracts.commerce import CatalogChanged
 from app.contracts.events import Event
 from app.core.ids import new_id
 from app.core.settings import Settings
-from app.kernel.realtime.rules import RETENTION, TOPICS, is_lost
+from app.kernel.realtime.rules import RETENTION, TOPICS, hears, is_lost
 from app.kernel.realtime.service import PER_USER, Pace
 from app.kernel.retention import prune
 from app.main import Largo, create_app
@@ -61,6 +61,17 @@ def test_which_cursors_are_lost(
     cursor: int, oldest: int, head: int, *, pruned: bool, lost: bool
 ) -> None:
     assert is_lost(cursor, oldest, head, may_be_pruned=pruned) is lost
+
+
+def test_private_topic_is_heard_by_its_member_alone() -> None:
+    me, other = new_id(), new_id()
+    mine = frozenset({"notices", "team"})
+    assert hears(f"notices:{me}", me, mine)
+    assert hears("team", me, mine)
+    assert not hears(f"notices:{me}", other, mine)
+    assert not hears("notices:", me, mine), "a row of nobody's"
+    assert not hears(f"notices:{me}", me, frozenset({"team"})), "not asked for"
+    assert not hears(f"billing:{me}", me, mine), "private does not mean allowed"
 
 
 async def test_member_hears_only_what_the_grants_open(app: Largo, world: World) -> None:

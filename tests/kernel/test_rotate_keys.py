@@ -10,6 +10,7 @@ from io import StringIO
 from uuid import UUID
 
 import asyncpg
+import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import update
@@ -22,10 +23,13 @@ from app.core.settings import Settings
 from app.kernel.connections.models import Connection
 from app.kernel.connections.rules import PROVIDERS
 from app.kernel.connections.service import ConnectionService
+from app.kernel.notifications import rules
+from app.kernel.notifications.service import ReachService, web_push_key
 from app.kernel.resealing import reseal_all
 from app.kernel.work import Runtime
 from app.rotate_keys import execute
 from tests.architecture.sources import ROOT, of_app
+from tests.factories.notices import subscribe
 from tests.factories.tenants import World
 
 OLD, NEW = "t1:" + "A" * 43 + "=", "t2:" + "B" * 43 + "="
@@ -179,6 +183,33 @@ async def test_everything_that_is_sealed_moves(
     assert await execute(_config(config, RING), out) == 0
     assert "sealed 0, 0 left" in out.getvalue(), "a second run finds nothing to do"
     assert row.id
+
+
+async def test_devices_and_the_key_that_signs_pushes_move(
+    driver: asyncpg.Connection[asyncpg.Record],
+    world: World,
+    owner: httpx.AsyncClient,
+    config: Settings,
+    runtime: Runtime,
+) -> None:
+    public, before = rules.new_push_key().public, runtime.vault
+    there = {"endpoint": "https://push.example/abc", "keys": {"p256dh": public, "auth": "A" * 22}}
+    runtime.caches.pop("web_push", None)
+    runtime.vault = _vault(OLD)
+    try:
+        await subscribe(owner, there)
+        key = await web_push_key(runtime)
+        assert await execute(_config(config, RING), StringIO()) == 0
+        runtime.vault = _vault(NEW)
+        runtime.caches.pop("web_push")
+        assert await web_push_key(runtime) == key
+        async with world.work() as work:
+            reach = ReachService(work)
+            [device] = await reach.devices.own(world.owner.id)
+            assert (await reach.target(device)).endpoint == there["endpoint"]
+    finally:
+        runtime.vault = before
+        runtime.caches.pop("web_push", None)
 
 
 async def test_what_the_application_writes_meanwhile_stays(

@@ -25,8 +25,9 @@ from app.kernel.jobs.service import Handler
 from app.kernel.webhooks import jobs, rules
 from app.kernel.webhooks.delivery import DeliveryService
 from app.kernel.webhooks.models import WebhookDelivery, WebhookEndpoint
-from app.kernel.work import WEBHOOK_FAN_OUT, Runtime, unit_of_work
+from app.kernel.work import NOTICE_FAN_OUT, WEBHOOK_FAN_OUT, Runtime, unit_of_work
 from tests.factories.commerce import key
+from tests.factories.notices import waiting
 from tests.factories.receiver import receiving, reply
 from tests.factories.tenants import SYSTEM, World
 from tests.kernel.conftest import ClientOf
@@ -211,6 +212,7 @@ async def test_410_switches_the_endpoint_off_with_an_audit_line(
         assert (await owner.get(f"{HOOKS}/{hook['id']}")).json()["disabled_reason"] == "gone"
         [told] = await effects(world, "platform.webhook_endpoint_disabled")
         assert told["reason"] == "gone"
+        assert await waiting(world, NOTICE_FAN_OUT) == 1, "those in charge are told"
         refused = await owner.post(f"{HOOKS}/{hook['id']}/test", headers=key())
         assert refused.json()["code"] == "webhook-endpoint-disabled"
         await tell(world)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from app.contracts.commerce import StockLow
+from app.contracts.notices import Wording
+
 
 @dataclass(frozen=True, slots=True)
 class StockChange:
@@ -92,3 +95,12 @@ def report_line(level: LevelView) -> str:
     """A low item as the shop's people read it."""
     alert = "" if level.low_at is None else f" (alerta em {level.low_at})"
     return f"{level.item_name}, {level.store_name}: {level.on_hand}{alert}"
+
+
+def low_notice(event: StockLow) -> Wording:
+    """What the staff are told when an item runs low."""
+    what = event.item_name or "Um item"
+    left = "acabou" if event.on_hand <= 0 else f"restam {event.on_hand}"
+    return Wording(
+        f"Estoque baixo: {what}", f"{what}: {left} (alerta em {event.low_at}).", "/admin/inventory"
+    )

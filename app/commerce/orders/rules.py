@@ -9,6 +9,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
 
+from app.contracts.commerce import OrderPlaced
+from app.contracts.notices import Wording
+from app.core.money import format_money
+
 
 class OrderStatus(StrEnum):
     PENDING = "pending"
@@ -92,3 +96,13 @@ def is_final(status: OrderStatus) -> bool:
 def may_customer_cancel(status: OrderStatus) -> bool:
     """Say whether the customer alone may cancel: only until the store has answered."""
     return status is OrderStatus.PENDING
+
+
+def placed_notice(event: OrderPlaced) -> Wording:
+    """What the staff are told of a new order."""
+    way = "retirada" if event.fulfilment == FulfilmentType.PICKUP else "entrega"
+    return Wording(
+        f"Novo pedido nº {event.number}",
+        f"{format_money(event.total_cents)}, {way}.",
+        f"/admin/orders/{event.order_id}",
+    )

@@ -1,4 +1,4 @@
-"""What each message about an order says, and how long to wait before trying a vendor again."""
+"""What each message about an order says."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ from dataclasses import dataclass
 
 from app.contracts.commerce import OrderSummary
 from app.core.money import format_money
-
-BACKOFF_S = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0)
-LONGEST_WAIT_S = 3600.0
-"""News of an order is worth nothing later; a vendor that asks for more is a refusal."""
 
 # Both vendors take 4096 characters: room for the head and the foot around the lines.
 _LONGEST_LINES = 3000
@@ -63,14 +59,6 @@ def stock_text(lines: list[str], *, more: bool) -> str:
     if cut or more:
         shown.append("… e mais; veja todos em Estoque.")
     return "\n".join(["📦 Estoque baixo", "", *shown])
-
-
-def retry_wait(attempts: int, asked_s: float | None) -> float | None:
-    """Seconds before attempt ``attempts + 1``; None when it is not worth waiting for."""
-    if attempts > len(BACKOFF_S):
-        return None
-    wait = max(BACKOFF_S[attempts - 1], asked_s or 0.0)
-    return wait if wait <= LONGEST_WAIT_S else None
 
 
 def _customer_head(order: OrderSummary, fact: OrderFact) -> str | None:

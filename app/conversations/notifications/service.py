@@ -25,11 +25,11 @@ from app.conversations.notifications.repository import NotificationRepository
 from app.conversations.notifications.rules import (
     OrderFact,
     customer_text,
-    retry_wait,
     shop_text,
     stock_text,
 )
 from app.conversations.notifications.schemas import NotificationChannel, NotificationState
+from app.core.backoff import retry_wait
 from app.core.clock import now
 from app.core.pagination import Page, PageRequest
 from app.kernel.connections.service import ConnectionService

@@ -9,8 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -25,9 +24,11 @@ from pgqueuer.ports.driver import NotifyCallback
 from pgqueuer.qm import QueueManager
 from pgqueuer.queries import Queries
 
+from app.contracts.platform import JobHeld
 from app.core.ids import new_id
+from app.kernel.jobs.places import Places
 from app.kernel.tenancy import UnknownTenant
-from app.kernel.work import JOBS, Actor, Runtime, WorkFactory, unit_of_work
+from app.kernel.work import JOBS, NOTICE_FAN_OUT, Actor, Runtime, WorkFactory, unit_of_work
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,6 @@ _POLL = timedelta(seconds=1)
 """New jobs ring; one handed back for later does not, and waits for the next look."""
 _SWEEP_S = 60.0
 _BEAT_S = 1.0
-_LONGEST_TURN_S = 30.0
 
 
 class RetryLater(Exception):
@@ -112,59 +112,12 @@ _WAKE_S = 0.005
 """So long a bell waits for more: a burst is one look at the queue."""
 _SWEEP_ROWS = 20_000
 """Most rows that one sweep deletes of a kind: short locks, and still 28 million a day."""
+_PLATFORM = "SELECT id FROM tenants WHERE is_super_admin"
+_NOTICES = NOTICE_FAN_OUT.rpartition(".")[0]
 
 
 class Held(Exception):
-    """The job was delivered too often; PgQueuer keeps it with status ``failed``."""
-
-
-class _Line:
-    """One tenant's jobs in this process: how many, and how fast they get done."""
-
-    def __init__(self, share: int) -> None:
-        self.places = asyncio.Semaphore(share)
-        self.jobs = 0
-        self.run_s = 0.1
-        """Moving average of what a job takes."""
-        self.last_turn = 0.0
-
-
-class _Places:
-    """Who may run now: ``total`` jobs at once, one tenant at most half of them (rule 7).
-
-    As many more of a tenant wait here for their turn. The rest go back to the queue, each until
-    its turn should come at the tenant's own pace: a backlog of one tenant is then neither in the
-    way of another's single job nor a storm of hand-backs.
-    """
-
-    def __init__(self, total: int) -> None:
-        self._share = max(1, total // 2)
-        self._total = asyncio.Semaphore(total)
-        self._lines: dict[UUID, _Line] = {}
-
-    @asynccontextmanager
-    async def place(self, tenant_id: UUID) -> AsyncIterator[None]:
-        """Wait for a place of the tenant. Raises RetryRequested when its line is full."""
-        line = self._lines.setdefault(tenant_id, _Line(self._share))
-        if line.jobs >= 2 * self._share:
-            raise RetryRequested(self._turn(line), reason="tenant at its share")
-        # Counted before anything is awaited: a batch starts all its jobs in the same instant.
-        line.jobs += 1
-        try:
-            async with line.places, self._total:
-                began = time.monotonic()
-                yield
-                line.run_s += (time.monotonic() - began - line.run_s) / 8
-        finally:
-            line.jobs -= 1
-            if not line.jobs:
-                del self._lines[tenant_id]
-
-    def _turn(self, line: _Line) -> timedelta:
-        now = time.monotonic()
-        turn = max(line.last_turn, now) + line.run_s / self._share
-        line.last_turn = min(turn, now + _LONGEST_TURN_S)
-        return timedelta(seconds=line.last_turn - now)
+    """The job waits for a person; PgQueuer keeps it with status ``failed``."""
 
 
 class _Driver(AsyncpgPoolDriver):
@@ -198,7 +151,7 @@ class Worker:
         self._max_deliveries = max_deliveries
         self._beats = beats
         self._beating: list[asyncio.Task[None]] = []
-        self._places = _Places(self._concurrency)
+        self._places = Places(self._concurrency)
         self._task: asyncio.Task[None] | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._manager: QueueManager | None = None
@@ -303,7 +256,7 @@ class Worker:
                 return
             await manager.run(
                 dequeue_timeout=_POLL,
-                # More than may run: the difference waits in _Places or is handed back, so that a
+                # More than may run: the difference waits in Places or is handed back, so that a
                 # flood is walked through quickly and whoever stands behind it is found.
                 batch_size=self._concurrency * 2,
                 max_concurrent_tasks=self._concurrency * 4,
@@ -326,6 +279,9 @@ class Worker:
             except asyncio.CancelledError:
                 # PgQueuer deletes a cancelled job; one that our own stop cut must come again.
                 raise RetryRequested(reason="worker stopped") from None
+            except Held as held:
+                await self._tell_held(name, job, str(held))
+                raise
 
         return run
 
@@ -333,14 +289,37 @@ class Worker:
         try:
             body = orjson.loads(job.payload or b"")
             tenant_id, payload = UUID(body["tenant_id"]), body["payload"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError) as error:
             await self._count(job, None, name)
-            raise
+            raise Held(f"its payload cannot be read: {error}") from error
         async with self._places.place(tenant_id):
             if self._stopping:
                 raise RetryRequested(reason="worker stops")
             delivery = await self._count(job, tenant_id, name)
             await self._handle(name, job, tenant_id, payload, delivery)
+
+    async def _tell_held(self, name: str, job: Job, error: str) -> None:
+        """Tell those who run the platform; what carries that news is not itself told of."""
+        if name.startswith(_NOTICES):
+            return
+        tenant_id = None
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            tenant_id = UUID(orjson.loads(job.payload or b"")["tenant_id"])
+        held = JobHeld(
+            number=job.id,
+            tenant_id=tenant_id,
+            entrypoint=name,
+            error=error[:300],
+        )
+        try:
+            async with self._runtime.database.system_driver() as driver:
+                platform = await driver.fetch(_PLATFORM)
+            for row in platform:
+                tenant = await self._runtime.tenants.by_id(row["id"])
+                async with unit_of_work(self._runtime, tenant, Actor("system", "jobs")) as work:
+                    work.publish(held)
+        except Exception:
+            log.exception("job.held_untold", extra={"job": name, "job_id": job.id})
 
     async def _handle(
         self, name: str, job: Job, tenant_id: UUID, payload: dict[str, Any], delivery: int
@@ -367,7 +346,7 @@ class Worker:
             log.exception("job.failed", extra={"job": name, "job_id": job.id, "try": delivery})
             await self._system(_FAILED, job.id, f"{type(error).__name__}: {error}"[:500])
             if delivery >= self._max_deliveries:
-                raise
+                raise Held(f"{type(error).__name__}: {error}") from error
             wait = _BACKOFF_S[min(delivery, len(_BACKOFF_S)) - 1]
             raise RetryRequested(timedelta(seconds=wait), reason=type(error).__name__) from error
 

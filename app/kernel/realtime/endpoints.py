@@ -31,7 +31,7 @@ async def stream_events(
     request: Request,
     works: Works,
     topics: Annotated[
-        str, Query(description="Comma-separated topics, e.g. orders,catalog; empty: all.")
+        str, Query(description="Comma-separated topics, e.g. orders,notices; empty: all.")
     ] = "",
     after: Annotated[int | None, Query(ge=0, description="Resume after this id.")] = None,
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from uuid import UUID
 
 from app.kernel.access import ALWAYS_ON, effective_grants
 
@@ -14,6 +15,7 @@ TOPICS: dict[str, str | None] = {
     "schedules": "platform.schedules:read",
     "billing": "platform.billing:read",
     "team": None,
+    "notices": None,
 }
 """None: any member may. A topic that is not listed is heard by nobody: the stream must not tell
 more than the routes."""
@@ -30,6 +32,15 @@ def audible(role: str, group_grants: frozenset[str], modules: frozenset[str]) ->
         for topic, grant in TOPICS.items()
         if grant is None or (grant in held and _on(grant, modules))
     )
+
+
+def hears(topic: str, user_id: UUID, topics: frozenset[str]) -> bool:
+    """Whether a member who listens to ``topics`` is told of a row on ``topic``.
+
+    ``notices:<user id>`` is the topic ``notices`` of that member, and of nobody else.
+    """
+    name, private, member = topic.partition(":")
+    return name in topics and (not private or member == str(user_id))
 
 
 def _on(grant: str, modules: frozenset[str]) -> bool:

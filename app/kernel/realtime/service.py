@@ -27,7 +27,7 @@ from app.core.problems import TooMany
 from app.core.redis import Bus
 from app.kernel.identity import TOPIC, Identity, Sessions
 from app.kernel.realtime.repository import StreamRepository, StreamRow
-from app.kernel.realtime.rules import RETENTION, audible, is_lost
+from app.kernel.realtime.rules import RETENTION, audible, hears, is_lost
 from app.kernel.tenancy import TenantContext, TenantDirectory
 from app.kernel.work import WorkFactory
 
@@ -151,7 +151,7 @@ class Feed:
         self, works: WorkFactory, streams: Streams, seat: Seat, topics: frozenset[str]
     ) -> None:
         self._works, self._streams, self._seat = works, streams, seat
-        self._key = str(seat.identity.tenant_id)
+        self._key, self._user = str(seat.identity.tenant_id), seat.identity.user_id
         self._topics = topics
         self._bell = asyncio.Event()
         self.cursor = 0
@@ -173,7 +173,7 @@ class Feed:
                 self._bell.clear()
                 for row in await self._after(self.cursor):
                     self.cursor = row.seq
-                    if row.topic in self._seat.audible and row.topic in self._topics:
+                    if hears(row.topic, self._user, self._seat.audible & self._topics):
                         yield frame(row.type, row.data, row.seq)
                 if self._bell.is_set():
                     continue

@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from app.contracts.notices import Wording
+from app.contracts.schedules import SchedulePaused
+
 SHORTEST_GAP = timedelta(minutes=5)
 GRACE = timedelta(seconds=60)
 """A tick found this late is on time: whoever ticks looks every second, and restarts take some."""
@@ -130,3 +133,12 @@ def _chosen(found: list[datetime], until: datetime, policy: CatchUp) -> list[dat
     if policy.misfire is Misfire.LATEST:
         return latest
     return [t for t in latest if until - t <= GRACE]
+
+
+def paused_notice(event: SchedulePaused) -> Wording:
+    """What the people in charge are told when a schedule was paused."""
+    return Wording(
+        f"Agendamento pausado: {event.schedule_name}",
+        f"Falhou {event.failures} vezes seguidas. Veja o histórico, corrija e retome.",
+        f"/admin/schedules/{event.schedule_id}",
+    )

@@ -15,6 +15,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from app.contracts.events import Event
+from app.contracts.notices import Wording
+from app.contracts.platform import WebhookEndpointDisabled
 
 ROTATION = timedelta(hours=24)
 """How long a rotated secret goes on signing beside the new one."""
@@ -129,3 +131,17 @@ class Lanes:
         turn = min(max(self._turns.get(endpoint, now), now) + pace_s, now + _LONGEST_TURN_S)
         self._turns[endpoint] = turn
         return turn - now
+
+
+def disabled_notice(event: WebhookEndpointDisabled) -> Wording:
+    """What the people in charge are told when an endpoint was switched off."""
+    why = (
+        "o destino respondeu que não existe mais (410)"
+        if event.reason == "gone"
+        else "nenhuma entrega chegou há dias"
+    )
+    return Wording(
+        "Webhook desligado",
+        f"Paramos de enviar eventos para {event.url}: {why}. Corrija o destino e ligue de novo.",
+        f"/admin/webhooks/{event.webhook_endpoint_id}",
+    )

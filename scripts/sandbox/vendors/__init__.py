@@ -11,11 +11,13 @@ from scripts.sandbox.vendors.openai import OpenAI
 from scripts.sandbox.vendors.smtp import MailServer
 from scripts.sandbox.vendors.stripe import Stripe
 from scripts.sandbox.vendors.telegram import Telegram
+from scripts.sandbox.vendors.webpush import WebPush
 from scripts.sandbox.vendors.whatsapp import WhatsApp
 
 VENDORS: tuple[type[Played], ...] = (
     WhatsApp,
     Telegram,
+    WebPush,
     OpenAI,
     Anthropic,
     Gemini,

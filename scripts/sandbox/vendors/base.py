@@ -102,6 +102,10 @@ class Vendor(Played):
         """The answer as it may be shown; vendors that give out tokens override this."""
         return body
 
+    async def body_of(self, request: Request) -> JsonValue:
+        """The body as it is kept; vendors that take bytes override this."""
+        return await parsed_body(request)
+
     async def endpoint(self, request: Request) -> Response:
         """One request from its bytes to its answer, as the knobs say."""
         entry = self.recorder.open(
@@ -109,7 +113,7 @@ class Vendor(Played):
             request.method,
             self.masked_path(request),
             shown_headers(request),
-            await parsed_body(request),
+            await self.body_of(request),
         )
         self.describe(entry)
         await self._be_slow()
