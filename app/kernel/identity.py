@@ -25,7 +25,7 @@ KEY_PREFIX = "lgk_"
 """How API keys begin: told from session tokens at a glance, and found by scanners of leaks."""
 TOPIC = "sessions"
 _CACHED_S = 1.0
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class SessionEnded(Unauthenticated):
@@ -227,7 +227,7 @@ async def current_identity(request: Request) -> Identity:
         claims = runtime.tokens.verify(carried[0])
     except TokenInvalid as error:
         raise SessionEnded() from error
-    if carried[1] and request.method not in _SAFE:
+    if carried[1] and request.method not in SAFE:
         refuse_cross_site(meta, runtime.settings.cors_allowed_origins)
     if meta.tenant is None or meta.tenant.id != claims.tenant_id:
         raise TenantMismatch()

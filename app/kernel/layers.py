@@ -20,13 +20,11 @@ from app.kernel.middleware import (
     TrustedHost,
 )
 from app.kernel.request import Headers, Meta, answer
+from app.kernel.tenancy import OF_NO_TENANT
 from app.kernel.throttle import API_RATE
 from app.kernel.work import Runtime
 
 log = logging.getLogger(__name__)
-
-_OF_NO_TENANT = frozenset({"/health", "/health/ready", "/api/v1/health", "/metrics"})
-"""Asked while the database is away, too: no look-up of a tenant stands before their answer."""
 
 Ready = Callable[[Scope, Meta, Runtime], tuple[int, Headers, bytes] | None]
 """Answers a hot public read from memory; None hands the request on to its FastAPI route.
@@ -162,7 +160,7 @@ class Layers:
                 await send({"type": "http.response.start", "status": 204, "headers": headers})
                 await send({"type": "http.response.body", "body": b""})
                 return
-            if meta.tenant is None and scope["path"] not in _OF_NO_TENANT:
+            if meta.tenant is None and scope["path"] not in OF_NO_TENANT:
                 meta.tenant = await self._tenancy.resolve(meta)
             if meta.tenant is not None and API_RATE in meta.tenant.limits:
                 await self._limits.of_plan(meta, meta.tenant)

@@ -18,9 +18,22 @@ from app.core.problems import (
     Unauthenticated,
     problems,
 )
-from app.kernel.access import ActionNotAllowed, ModuleNotEnabled, PersonOnly, SystemAdminOnly
-from app.kernel.identity import COOKIE, ApiKeyInvalid, SessionEnded, TenantMismatch
-from app.kernel.tenancy import UnknownTenant
+from app.kernel.access import (
+    ALWAYS_ON,
+    ActionNotAllowed,
+    ModuleNotEnabled,
+    PersonOnly,
+    SystemAdminOnly,
+)
+from app.kernel.identity import (
+    COOKIE,
+    SAFE,
+    ApiKeyInvalid,
+    CrossSiteRequest,
+    SessionEnded,
+    TenantMismatch,
+)
+from app.kernel.tenancy import OF_NO_TENANT, TenantRequired, TenantSuspended, UnknownTenant
 
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
@@ -39,13 +52,16 @@ def document(api: FastAPI) -> dict[str, Any]:
     components = found.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = SCHEMA
     components["securitySchemes"] = _SCHEMES
-    for operation, gate in _gated(api, found):
-        operation["security"] = _ANY if "action" in gate else _PERSON
-        _add_answers(operation["responses"], _refusals(gate))
-    for item in found["paths"].values():
+    for method, operation, gate in _gated(api, found):
+        if gate.get("kind") != "public":
+            operation["security"] = _ANY if "action" in gate else _PERSON
+        _add_answers(operation["responses"], _refusals(method, gate))
+    for path, item in found["paths"].items():
+        # The layers and the parser answer before the endpoint does.
+        before: list[type[Problem]] = [TooMany]
+        if path not in OF_NO_TENANT:
+            before += [UnknownTenant, TenantSuspended]
         for operation in item.values():
-            # The layers and the parser answer before the endpoint does.
-            before: list[type[Problem]] = [UnknownTenant, TooMany]
             _add_answers(operation["responses"], before)
             if "requestBody" in operation:
                 _add_answers(operation["responses"], [MalformedRequest])
@@ -62,24 +78,32 @@ def gates(dependant: Dependant) -> Iterator[dict[str, Any]]:
         yield from gates(below)
 
 
-def _gated(api: FastAPI, found: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def _gated(
+    api: FastAPI, found: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     for context in iter_route_contexts(api.routes):
         if not isinstance(context.original_route, APIRoute) or not context.include_in_schema:
             continue
         for gate in gates(context.dependant):
-            if gate.get("kind") == "public":
-                continue
             for method in context.methods or ():
-                yield found["paths"][context.path_format][method.lower()], gate
+                yield method, found["paths"][context.path_format][method.lower()], gate
 
 
-def _refusals(gate: dict[str, Any]) -> list[type[Problem]]:
-    always: list[type[Problem]] = [Unauthenticated, SessionEnded, TenantMismatch]
+def _refusals(method: str, gate: dict[str, Any]) -> list[type[Problem]]:
+    """How a gate may refuse; ``tests/architecture/test_matrix.py`` tries each."""
+    module = gate.get("module")
+    sold: list[type[Problem]] = [ModuleNotEnabled] if module and module not in ALWAYS_ON else []
+    if gate.get("kind") == "public":
+        return [TenantRequired, *sold] if module else []
+    found: list[type[Problem]] = [Unauthenticated, SessionEnded, ApiKeyInvalid, TenantMismatch]
+    found += sold
+    if method not in SAFE:
+        found.append(CrossSiteRequest)
     if "action" in gate:
-        return [*always, ApiKeyInvalid, ModuleNotEnabled, ActionNotAllowed]
-    if gate.get("kind") == "system":
-        return [*always, PersonOnly, SystemAdminOnly]
-    return [*always, PersonOnly]
+        return [*found, ActionNotAllowed]
+    return (
+        [*found, PersonOnly, SystemAdminOnly] if gate["kind"] == "system" else [*found, PersonOnly]
+    )
 
 
 def _add_answers(answers: dict[str, Any], kinds: list[type[Problem]]) -> None:

@@ -17,6 +17,8 @@ from app.core.problems import Forbidden, NotFound, Problem
 from app.core.redis import Bus
 
 TOPIC = "tenants"
+OF_NO_TENANT = frozenset({"/health", "/health/ready", "/api/v1/health", "/metrics"})
+"""Asked while the database is away, too: no look-up of a tenant stands before their answer."""
 _TTL_S = 30.0
 _TTL_BLIND_S = 1.0
 """How long an answer is believed while no doorbell can be heard."""

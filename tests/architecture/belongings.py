@@ -162,7 +162,7 @@ async def _order(found: Belongings, shop: Shop, owner: httpx.AsyncClient) -> Non
     cart = shop.cart(
         UUID(found.in_body["product_id"]),
         fulfilment="delivery",
-        customer={"name": f"Maria {found.mark}", "phone": "(11) 98765-4321"},
+        customer={"name": f"Maria {found.mark}", "phone": f"1198{secrets.randbelow(10**7):07d}"},
         address=PAULISTA | {"complement": found.mark},
         note=f"para {found.mark}",
     )

@@ -11,6 +11,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kernel.work import Runtime
+from tests.sandbox.server import sandbox_url
+
+__all__ = ["sandbox_url"]
 
 if TYPE_CHECKING:  # the stubs are generic, the class itself is not
     Owner = asyncpg.Connection[asyncpg.Record]

@@ -90,3 +90,12 @@ def operations(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         for method in METHODS:
             if method in item:
                 yield f"{method.upper()} {path}", item[method]
+
+
+def example_body(document: dict[str, Any], operation: dict[str, Any]) -> Any:
+    """The JSON that the document shows for an operation; None when it takes none."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if content is None:
+        return None
+    name = content["schema"]["$ref"].rpartition("/")[2]
+    return document["components"]["schemas"][name]["examples"][0]

@@ -18,6 +18,7 @@ from sqlalchemy.types import BigInteger, Boolean, DateTime, Float, LargeBinary, 
 
 from app.core.ids import new_id
 from app.wiring import METADATA, SYSTEM_TABLES
+from tests.architecture.conftest import Owner
 
 TENANT_TABLES = [table for table in METADATA.sorted_tables if table.name not in SYSTEM_TABLES]
 """Every table under row level security, referred ones before those that refer to them."""
@@ -109,3 +110,23 @@ def _allowed(table: Table, column: str) -> str | None:
             if found and found.group(1) == column:
                 return found.group(2).split(",")[0].strip().strip("'")
     return None
+
+
+_CONTENT = " UNION ALL ".join(
+    f"SELECT '{table.name}' AS name, count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) "  # noqa: S608
+    f'FROM "{table.name}" t WHERE tenant_id = $1'
+    for table in TENANT_TABLES
+)
+_REST = """
+SELECT 'tenant' AS name, count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)
+FROM tenants t WHERE id = $1
+UNION ALL
+SELECT 'jobs', count(*), coalesce(sum(hashtextextended(j::text, 0)), 0)
+FROM pgqueuer j WHERE position($1::text in encode(payload, 'escape')) > 0
+"""
+
+
+async def content(owner_sql: Owner, tenant_id: UUID) -> dict[str, tuple[int, int]]:
+    """Rows and checksum of everything a tenant has."""
+    rows = await owner_sql.fetch(f"{_CONTENT} UNION ALL {_REST}", tenant_id)
+    return {row[0]: (row[1], row[2]) for row in rows}

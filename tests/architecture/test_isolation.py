@@ -1,4 +1,4 @@
-"""The matrix: every route with another tenant's ids, without a session, and without the grant.
+"""Every route with another tenant's ids: they do not exist, and nothing of theirs is told.
 
 The routes come from the OpenAPI document, so a new one is in the matrix the day it is added; an
 object of a kind that ``belongings`` does not make fails with a message that says so.
@@ -12,17 +12,15 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
 
-from app.kernel.access import ALWAYS_ON, ROLE_GRANTS
 from app.main import Largo
 from tests.architecture.belongings import Belongings, client, make_belongings
 from tests.architecture.conftest import Owner
-from tests.architecture.routes import Endpoint, endpoints, operations
-from tests.architecture.rows import TENANT_TABLES
+from tests.architecture.routes import Endpoint, endpoints, example_body, operations
+from tests.architecture.rows import content
 from tests.factories.commerce import key
 from tests.factories.tenants import make_world
 
@@ -84,14 +82,6 @@ async def mine(app: Largo, owner_sql: Owner) -> Belongings:
     return await make_belongings(app, await make_world(app.runtime), owner_sql)
 
 
-def _example(document: dict[str, Any], operation: dict[str, Any]) -> Any:
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
-    if content is None:
-        return None
-    name = content["schema"]["$ref"].rpartition("/")[2]
-    return document["components"]["schemas"][name]["examples"][0]
-
-
 def _query(operation: dict[str, Any], belongings: Belongings) -> dict[str, str]:
     names = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
     return {name: belongings.in_body[name] for name in names if name in belongings.in_body}
@@ -116,7 +106,7 @@ def _tries(document: dict[str, Any], mine: Belongings, theirs: Belongings) -> It
         method, template = name.split(" ")
         if name in STREAMS or "/central/" in template:
             continue
-        example = _example(document, operation)
+        example = example_body(document, operation)
         own_body, foreign_body = mine.body(example), theirs.body(example)
         query = _query(operation, theirs)
         if "{" in template:
@@ -127,26 +117,6 @@ def _tries(document: dict[str, Any], mine: Belongings, theirs: Belongings) -> It
                 yield Try(name, method, mine.path(template), {}, foreign_body, True)
         else:
             yield Try(name, method, template, query, foreign_body, foreign_body != example)
-
-
-_CONTENT = " UNION ALL ".join(
-    f"SELECT '{table.name}' AS name, count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) "  # noqa: S608
-    f'FROM "{table.name}" t WHERE tenant_id = $1'
-    for table in TENANT_TABLES
-)
-_REST = """
-SELECT 'tenant' AS name, count(*), coalesce(sum(hashtextextended(t::text, 0)), 0)
-FROM tenants t WHERE id = $1
-UNION ALL
-SELECT 'jobs', count(*), coalesce(sum(hashtextextended(j::text, 0)), 0)
-FROM pgqueuer j WHERE position($1::text in encode(payload, 'escape')) > 0
-"""
-
-
-async def content(owner_sql: Owner, tenant_id: UUID) -> dict[str, tuple[int, int]]:
-    """Rows and checksum of everything a tenant has."""
-    rows = await owner_sql.fetch(f"{_CONTENT} UNION ALL {_REST}", tenant_id)
-    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def _leaks(answer: httpx.Response, sent: Try, theirs: Belongings) -> set[str]:
@@ -212,7 +182,7 @@ async def test_only_the_platforms_owner_runs_the_platform(
     async with client(app, mine.world.tenant.slug, mine.world.owner) as stranger:
         for name, route in desk.items():
             assert route.gate.get("kind") == "system", name
-            body = _example(document, documented[name])
+            body = example_body(document, documented[name])
             sent = Try(name, route.method, theirs.path(route.path), {}, body, refused=True)
             answer = await _send(stranger, sent)
             assert (answer.status_code, answer.json()["code"]) == (403, "system-admin-only"), name
@@ -235,7 +205,7 @@ async def test_the_objects_of_the_matrix_are_real(
             kinds = own.kinds(template)
             if not kinds or "/central/" in template or (kinds <= seen and method != "GET"):
                 continue
-            body = own.body(_example(document, operation))
+            body = own.body(example_body(document, operation))
             sent = Try(name, method, own.path(template), _query(operation, own), body, False)
             answer = await _send(owner, sent)
             assert answer.status_code != 404, f"{name} {sent.path}: {answer.text}"
@@ -249,91 +219,6 @@ async def test_the_objects_of_the_matrix_are_real(
 
 def _order(name: str) -> int:
     return ["GET", "PATCH", "PUT", "POST", "DELETE"].index(name.split()[0])
-
-
-async def test_without_a_session_every_gate_is_closed(
-    app: Largo, routes: dict[str, Endpoint], theirs: Belongings, owner_sql: Owner
-) -> None:
-    before = await content(owner_sql, theirs.world.tenant.id)
-    slug = theirs.world.tenant.slug
-    for route in routes.values():
-        if route.is_public:
-            continue
-        path = theirs.path(route.path)
-        async with client(app, slug) as anonymous:
-            answer = await anonymous.request(route.method, path)
-            assert answer.status_code == 401, f"{route.name}: {answer.text}"
-            forged = {"Authorization": "Bearer eyJhbGciOiJub25lIn0.e30."}
-            answer = await anonymous.request(route.method, path, headers=forged)
-            assert answer.status_code == 401, f"{route.name}: {answer.text}"
-        async with client(app, None) as nobody:
-            answer = await nobody.request(route.method, path)
-            assert answer.status_code == 401, f"{route.name}: {answer.text}"
-    assert await content(owner_sql, theirs.world.tenant.id) == before
-
-
-async def test_a_session_opens_no_other_tenant(
-    app: Largo,
-    routes: dict[str, Endpoint],
-    mine: Belongings,
-    theirs: Belongings,
-    owner_sql: Owner,
-) -> None:
-    before = await content(owner_sql, theirs.world.tenant.id)
-    async with client(app, theirs.world.tenant.slug, mine.world.owner) as crossing:
-        for route in routes.values():
-            if route.is_public:
-                continue
-            answer = await crossing.request(route.method, theirs.path(route.path))
-            assert answer.status_code == 403, f"{route.name}: {answer.text}"
-            assert answer.json()["code"] == "tenant-mismatch", route.name
-            assert theirs.mark not in answer.text, route.name
-    assert await content(owner_sql, theirs.world.tenant.id) == before
-
-
-@pytest.mark.parametrize("role", ["viewer", "agent", "manager"])
-async def test_a_role_does_only_what_it_is_granted(
-    app: Largo,
-    document: dict[str, Any],
-    routes: dict[str, Endpoint],
-    theirs: Belongings,
-    owner_sql: Owner,
-    role: str,
-) -> None:
-    member = await theirs.world.member(role)
-    before = await content(owner_sql, theirs.world.tenant.id)
-    documented = dict(operations(document))
-    refused = 0
-    async with client(app, theirs.world.tenant.slug, member) as limited:
-        for name, route in routes.items():
-            if route.grant is None or route.grant in ROLE_GRANTS[role]:
-                continue
-            body = theirs.body(_example(document, documented[name]))
-            sent = Try(name, route.method, theirs.path(route.path), {}, body, refused=True)
-            answer = await _send(limited, sent)
-            assert answer.status_code == 403, f"{role} {name}: {answer.status_code} {answer.text}"
-            assert answer.json()["code"] == "action-not-allowed", name
-            refused += 1
-    assert refused > 5
-    assert await content(owner_sql, theirs.world.tenant.id) == before
-    writes = [r for r in routes.values() if r.writes and r.grant]
-    if role == "viewer":
-        allowed = {r.name for r in writes if r.grant in ROLE_GRANTS[role]}
-        assert allowed == {"POST /api/v1/admin/shipping/simulate"}, "a viewer changes nothing"
-
-
-async def test_a_plan_without_the_module_opens_none_of_it(
-    app: Largo, routes: dict[str, Endpoint], theirs: Belongings
-) -> None:
-    bare = await make_world(app.runtime, modules=())
-    async with client(app, bare.tenant.slug, bare.owner) as owner:
-        for route in routes.values():
-            module = route.gate.get("module")
-            if module is None or module in ALWAYS_ON:
-                continue
-            answer = await owner.request(route.method, theirs.path(route.path))
-            assert answer.status_code == 403, f"{route.name}: {answer.text}"
-            assert answer.json()["code"] == "module-not-enabled", route.name
 
 
 @pytest.mark.parametrize("path", [name.split()[1] for name in sorted(STREAMS)])

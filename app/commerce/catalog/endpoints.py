@@ -12,8 +12,7 @@ from app.commerce.catalog.snapshot import menus
 from app.commerce.stores.problems import StoreNotFound
 from app.core.pagination import PageRead, Paging
 from app.core.problems import problems
-from app.kernel.access import ModuleNotEnabled, public
-from app.kernel.tenancy import TenantRequired
+from app.kernel.access import public
 from app.kernel.work import runtime_of, service
 
 router = APIRouter(prefix="/api/v1/catalog", tags=["catalog"])
@@ -27,7 +26,7 @@ StoreSlug = Annotated[
         examples=["vila-madalena"],
     ),
 ]
-_FAILURES = problems(StoreNotFound, TenantRequired, ModuleNotEnabled)
+_FAILURES = problems(StoreNotFound)
 _NOT_MODIFIED: dict[int | str, dict[str, object]] = {
     304: {"description": "The menu is the one that If-None-Match names."}
 }

@@ -12,7 +12,7 @@ from app.commerce.checkout.service import CheckoutService, take_order
 from app.commerce.shipping.problems import OutOfDeliveryArea
 from app.commerce.stores.problems import StoreNotFound
 from app.core.problems import Busy, problems
-from app.kernel.access import ModuleNotEnabled, public
+from app.kernel.access import public
 from app.kernel.idempotency import (
     IdempotencyKey,
     IdempotencyKeyMissing,
@@ -20,7 +20,6 @@ from app.kernel.idempotency import (
     intent_of,
     replayed,
 )
-from app.kernel.tenancy import TenantRequired
 from app.kernel.work import Works, service
 
 router = APIRouter(prefix="/api/v1/checkout", tags=["checkout"])
@@ -36,8 +35,6 @@ _REFUSALS = (
     p.OutOfStock,
     p.BelowMinimumOrder,
     OutOfDeliveryArea,
-    TenantRequired,
-    ModuleNotEnabled,
 )
 
 

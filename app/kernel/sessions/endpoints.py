@@ -18,7 +18,12 @@ from app.kernel.access import (
     require_module,
     tenant_member,
 )
-from app.kernel.identity import COOKIE, refuse_cross_site, set_session_cookie
+from app.kernel.identity import (
+    COOKIE,
+    CrossSiteRequest,
+    refuse_cross_site,
+    set_session_cookie,
+)
 from app.kernel.sessions.models import UserSession
 from app.kernel.sessions.problems import (
     ChallengeRefused,
@@ -65,7 +70,7 @@ Sessions = Annotated[SessionService, service(SessionService)]
 @router.post(
     "/login",
     dependencies=[public()],
-    responses=problems(WrongCredentials, TooManyLogins, TenantAmbiguous),
+    responses=problems(WrongCredentials, TooManyLogins, TenantAmbiguous, CrossSiteRequest),
 )
 async def login(request: Request, response: Response, body: Login) -> LoginRead | LoginChallenge:
     """Log in with e-mail and password; answers a Bearer token and sets the session cookie.
@@ -89,7 +94,7 @@ async def login(request: Request, response: Response, body: Login) -> LoginRead 
 @router.post(
     "/login/totp",
     dependencies=[public()],
-    responses=problems(ChallengeRefused, CodeRefused, TooManyLogins),
+    responses=problems(ChallengeRefused, CodeRefused, TooManyLogins, CrossSiteRequest),
 )
 async def login_with_code(request: Request, response: Response, body: CodeLogin) -> LoginRead:
     """The second step of a login: a code of the authenticator app, or a recovery code.
@@ -108,7 +113,7 @@ async def login_with_code(request: Request, response: Response, body: CodeLogin)
 @router.post(
     "/refresh",
     dependencies=[public()],
-    responses=problems(RefreshRefused, TenantRequired),
+    responses=problems(RefreshRefused, TenantRequired, CrossSiteRequest),
 )
 async def refresh_tokens(
     request: Request, response: Response, body: Refresh, works: Works

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from app.core.problems import problems
 from app.kernel.access import public, require_module, tenant_member
 from app.kernel.idempotency import Idempotent, ReplayableRoute
-from app.kernel.identity import refuse_cross_site, set_session_cookie
+from app.kernel.identity import CrossSiteRequest, refuse_cross_site, set_session_cookie
 from app.kernel.sessions.schemas import LoginRead
 from app.kernel.sessions.service import LoggedIn, login_read
 from app.kernel.tenancy import TenantRequired
@@ -45,7 +45,9 @@ _WRITE = require_module("platform", "organization:write")
     "/register",
     status_code=201,
     dependencies=[public()],
-    responses=problems(OrganizationSlugTaken, PlanNotFound, PlanNotOffered, TooManySignups),
+    responses=problems(
+        OrganizationSlugTaken, PlanNotFound, PlanNotOffered, TooManySignups, CrossSiteRequest
+    ),
 )
 async def register_organization(request: Request, response: Response, body: Register) -> LoginRead:
     """Begin with an organization of one's own: its owner, logged in, on a trial of 14 days.
@@ -61,7 +63,7 @@ async def register_organization(request: Request, response: Response, body: Regi
     "/signup",
     status_code=201,
     dependencies=[public()],
-    responses=problems(TenantHasUsers, TenantRequired, TooManySignups),
+    responses=problems(TenantHasUsers, TenantRequired, TooManySignups, CrossSiteRequest),
 )
 async def sign_up_first_user(
     request: Request, response: Response, body: SignUp, works: Works
