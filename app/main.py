@@ -113,6 +113,8 @@ def create_app(config: Settings | None = None) -> Largo:
         docs_url=None,
         redoc_url=None,
         responses={422: problems.problems(problems.Invalid)[422]},
+        # Traces are ours (core/tracing): the framework's own would tell exceptions' messages.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     runtime = build_runtime(config)
     api.state.runtime = runtime

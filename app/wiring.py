@@ -115,6 +115,7 @@ from app.kernel.notifications.endpoints import admin_router as notices_admin_rou
 from app.kernel.notifications.endpoints import router as notices_router
 from app.kernel.passwords import models as _passwords
 from app.kernel.passwords.endpoints import router as passwords_router
+from app.kernel.ports import Ports, Schedulable, Subscribers
 from app.kernel.realtime import models as _realtime
 from app.kernel.realtime.endpoints import router as realtime_router
 from app.kernel.retention import prune_now_and_then
@@ -122,7 +123,7 @@ from app.kernel.schedules import models as _schedules
 from app.kernel.schedules import rules as schedule_rules
 from app.kernel.schedules.endpoints import router as schedules_router
 from app.kernel.schedules.jobs import scheduled
-from app.kernel.schedules.service import tick_all
+from app.kernel.schedules.ticking import tick_all
 from app.kernel.sessions import models as _sessions
 from app.kernel.sessions.endpoints import router as sessions_router
 from app.kernel.sessions.endpoints import users_router as user_sessions_router
@@ -138,7 +139,7 @@ from app.kernel.webhooks import jobs as webhooks
 from app.kernel.webhooks import models as _webhooks
 from app.kernel.webhooks import rules as webhook_rules
 from app.kernel.webhooks.endpoints import router as webhooks_router
-from app.kernel.work import Ports, Schedulable, Subscribers, UnitOfWork
+from app.kernel.work import UnitOfWork
 from app.saas.billing import models as _billing
 from app.saas.billing.endpoints import router as billing_router
 from app.saas.billing.jobs import (

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import TYPE_CHECKING
 
 from app import wiring
 from app.core import logging as logs
 from app.core.crypto import Signer, Vault
 from app.core.database import Database, verify_isolation
 from app.core.guard import Guard
-from app.core.http import new_http_client
+from app.core.http import new_http_client, user_agent
+from app.core.lazy import lazy
 from app.core.passwords import Passwords
 from app.core.ratelimit import SharedLimiter
 from app.core.redis import Bus
@@ -22,12 +24,18 @@ from app.kernel.keyring import Keyring
 from app.kernel.tenancy import TenantDirectory
 from app.kernel.work import Runtime
 
+if TYPE_CHECKING:
+    from app.core import tracing
+else:
+    tracing = lazy("app.core.tracing")
+
 
 def build_runtime(config: Settings) -> Runtime:
     """What the web process and the worker share; the caller closes it with ``close_runtime``."""
     database = Database(config.database_url, pool_size=config.database_pool_size)
     bus = Bus(config.redis_url)
     vitals = Vitals(config.vendors())
+    spans = spans_of(config)
     tokens = Tokens(config.auth_secrets, config.auth_algorithm, config.access_token_expire_minutes)
     return Runtime(
         settings=config,
@@ -41,7 +49,7 @@ def build_runtime(config: Settings) -> Runtime:
         limiter=SharedLimiter(bus.redis),
         quotes=Signer(config.order_tracking_secret, "quote"),
         tracking=Signer(config.order_tracking_secret, "tracking"),
-        http=new_http_client(vitals=vitals),
+        http=new_http_client(vitals=vitals, spans=spans),
         vitals=vitals,
         guard=Guard.of(config),
         storage=wiring.storage_of(config),
@@ -49,7 +57,16 @@ def build_runtime(config: Settings) -> Runtime:
         subscribers=wiring.SUBSCRIBERS,
         schedulable=wiring.SCHEDULABLE,
         notices=wiring.NOTICES,
+        spans=spans,
     )
+
+
+def spans_of(config: Settings) -> tracing.Spans | None:
+    """What makes traces; None, and nothing loaded for it, unless a collector is configured."""
+    if not config.otel_exporter_otlp_endpoint:
+        return None
+    version = user_agent().partition("/")[2]
+    return tracing.Spans(config.otel_exporter_otlp_endpoint, config.otel_service_name, version)
 
 
 async def close_runtime(runtime: Runtime) -> None:
@@ -58,6 +75,8 @@ async def close_runtime(runtime: Runtime) -> None:
     await runtime.http.aclose()
     await runtime.database.close()
     runtime.passwords.close()
+    if runtime.spans is not None:
+        await asyncio.to_thread(runtime.spans.close)
     logs.ACCESS.flush()
 
 

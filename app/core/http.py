@@ -17,13 +17,16 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
 
 from app.core.clock import now
 from app.core.vitals import Vitals
+
+if TYPE_CHECKING:
+    from app.core.tracing import Spans
 
 TIMEOUT = httpx.Timeout(connect=3, read=10, write=5, pool=1)
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=20)
@@ -76,10 +79,11 @@ def new_http_client(
     *,
     backend: httpcore.AsyncNetworkBackend | None = None,
     vitals: Vitals | None = None,
+    spans: Spans | None = None,
 ) -> httpx.AsyncClient:
     """Make the client that the whole process shares; the caller closes it.
 
-    ``vitals`` is told how each call ends.
+    ``vitals`` is told how each call ends, ``spans`` makes each one part of a trace.
 
     Redirects are never followed and the environment's proxies and ``.netrc`` are not read:
     credentials go to the configured host and to nobody else. ``backend`` dials instead of the
@@ -93,7 +97,7 @@ def new_http_client(
             ssl_context=tls_context(), max_connections=1, network_backend=backend
         )
     return httpx.AsyncClient(
-        transport=transport if vitals is None else WatchedTransport(transport, vitals),
+        transport=transport if vitals is None else WatchedTransport(transport, vitals, spans),
         timeout=timeout,
         headers={"user-agent": user_agent()},
         follow_redirects=False,
@@ -109,10 +113,25 @@ def _without_request_lines(record: logging.LogRecord) -> bool:
 class WatchedTransport(httpx.AsyncBaseTransport):
     """Notes how every call ends: an answer below 500 says that the vendor is there."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, vitals: Vitals) -> None:
-        self._inner, self._vitals = inner, vitals
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, vitals: Vitals, spans: Spans | None = None
+    ) -> None:
+        self._inner, self._vitals, self._spans = inner, vitals, spans
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._spans is None:
+            return await self._watched(request)
+        vendor = self._vitals.vendor_of(str(request.url))
+        with self._spans.call(request.method, vendor or "other", request.url.host) as span:
+            traceparent = self._spans.traceparent()
+            # Only to vendors that the settings name: an address of a tenant's own learns nothing.
+            if vendor is not None and traceparent is not None:
+                request.headers["traceparent"] = traceparent
+            response = await self._watched(request)
+            span.set_attribute("http.response.status_code", response.status_code)
+            return response
+
+    async def _watched(self, request: httpx.Request) -> httpx.Response:
         try:
             response = await self._inner.handle_async_request(request)
         except httpx.PoolTimeout:

@@ -243,6 +243,12 @@ class Observability(BaseModel):
     metrics_token: SecretStr = Field(
         SecretStr(""), description="Bearer token of GET /metrics; empty: this machine alone."
     )
+    otel_exporter_otlp_endpoint: str = Field(
+        "",
+        description="Base URL of an OTLP/HTTP collector of traces; empty: none are made. The "
+        "SDK's other OTEL_* variables (headers, sampling) apply.",
+    )
+    otel_service_name: str = Field("largo", description="This process's name in traces.")
 
 
 class Billing(BaseModel):

@@ -90,7 +90,8 @@ class Vitals:
         """How late the event loop last woke a timer."""
         self.worst_lag_s = 0.0
         # The longest first: in development one sandbox answers for all under its own paths.
-        self._bases = sorted(vendors, key=lambda pair: -len(pair[0]))
+        bases = ((base.rstrip("/"), name) for base, name in vendors)
+        self._bases = sorted(bases, key=lambda pair: -len(pair[0]))
 
     def beat(self) -> None:
         self.beat_at = time.monotonic()
@@ -106,7 +107,14 @@ class Vitals:
 
     def called(self, url: str, ok: bool) -> None:
         """Note how a call to ``url`` ended, when a vendor answers there."""
+        name = self.vendor_of(url)
+        if name is not None:
+            self.vendors.setdefault(name, Vendor()).saw(ok)
+
+    def vendor_of(self, url: str) -> str | None:
+        """Which of the vendors that the settings name answers at ``url``."""
         for base, name in self._bases:
-            if url.startswith(base):
-                self.vendors.setdefault(name, Vendor()).saw(ok)
-                return
+            # Whole: https://api.vendor.example.evil.test is somebody else.
+            if url.startswith(base) and url[len(base) : len(base) + 1] in ("", "/", "?"):
+                return name
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,6 +24,9 @@ from app.kernel.request import Headers, Meta, answer
 from app.kernel.tenancy import OF_NO_TENANT
 from app.kernel.throttle import API_RATE
 from app.kernel.work import Runtime
+
+if TYPE_CHECKING:
+    from app.core.tracing import Request
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +59,7 @@ class Layers:
         runtime: Runtime,
     ) -> None:
         self._app, self._ready, self._short, self._runtime = app, ready, short, runtime
-        self._requests = runtime.vitals.requests
+        self._requests, self._spans = runtime.vitals.requests, runtime.spans
         self._hosts, self._cors = TrustedHost(settings), Cors(settings)
         self._strict, self._log = SecurityHeaders(settings), RequestLog(settings)
         self._limits, self._tenancy = RateLimit(settings, runtime), Tenancy(settings, runtime)
@@ -66,6 +70,7 @@ class Layers:
             return
         start = time.perf_counter()
         meta = scope["meta"] = Meta(scope)
+        span = None if self._spans is None else self._traced(scope, meta)
         try:
             refused = self._enter(scope, meta)
             if refused is None and self._tenancy.known(meta):
@@ -85,6 +90,14 @@ class Layers:
             self._requests.add(scope["method"], route, meta.status, seconds)
             if ACCESS.enabled:
                 ACCESS.add(self._log.line(scope, meta, route, seconds))
+            if span is not None:
+                tenant_id = meta.tenant.id if meta.tenant is not None else None
+                span.end(scope["method"], route, meta.status, tenant_id)
+
+    def _traced(self, scope: Scope, meta: Meta) -> Request | None:
+        if self._spans is None or scope["path"] in OF_NO_TENANT:
+            return None  # probes come every few seconds and say nothing
+        return self._spans.request(meta.header(b"traceparent"))
 
     def _enter(self, scope: Scope, meta: Meta) -> Problem | None:
         self._log.enter(scope, meta)

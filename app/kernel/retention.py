@@ -37,7 +37,7 @@ KEPT = (
     ),
     Kept("idempotency_records", timedelta(days=2), "true"),
     Kept("webhook_deliveries", timedelta(days=30), "t.state <> 'pending'"),
-    Kept("schedule_runs", timedelta(days=90), "t.state NOT IN ('queued', 'running')"),
+    Kept("schedule_runs", timedelta(days=90), "t.ended_at IS NOT NULL"),
 )
 
 

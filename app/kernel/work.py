@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import httpx
@@ -36,33 +36,19 @@ from app.core.settings import Settings
 from app.core.tokens import Tokens
 from app.core.vitals import Vitals
 from app.kernel.keyring import Keyring
+from app.kernel.ports import Ports, Schedulable, Subscribers
 from app.kernel.request import Meta
 from app.kernel.tenancy import TenantContext, TenantDirectory, TenantRequired
 
+if TYPE_CHECKING:
+    from app.core.tracing import Spans
+
 P = TypeVar("P")
-
-
-class Ports(dict[tuple[type[Any], str], Callable[["UnitOfWork"], Any]]):
-    """Contracts and what answers them, with a name where vendors share one contract."""
-
-    def bind(
-        self, contract: type[P], factory: Callable[[UnitOfWork], P], *, name: str = ""
-    ) -> Ports:
-        """Bind a contract to its implementation; mypy checks that it satisfies it."""
-        self[contract, name] = factory
-        return self
-
 
 WEBHOOK_FAN_OUT = "kernel.webhooks.fan_out"
 NOTICE_FAN_OUT = "kernel.notifications.fan_out"
 JOBS, EVERYBODY = "jobs", "*"
 """The doorbell that wakes workers, whosesoever the job is."""
-
-Subscribers = dict[type[Event], list[str]]
-"""Which jobs an event starts."""
-
-Schedulable = dict[str, str]
-"""Which jobs a tenant may put on a schedule, and the module that its plan must have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +88,8 @@ class Runtime:
     notices: NoticeKinds
     caches: dict[str, Any] = field(default_factory=dict)
     """Per-process caches that slices keep, by the slice's name."""
+    spans: Spans | None = None
+    """Makes traces, when they are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +169,10 @@ class Telling:
         id in the key (DESIGN §9, rule 3).
         """
         self.ring(JOBS, EVERYBODY)
-        body = orjson.dumps({"tenant_id": str(self.tenant.id), "payload": payload}, default=str)
+        queued: dict[str, Any] = {"tenant_id": str(self.tenant.id), "payload": payload}
+        if self.runtime.spans is not None:
+            queued["traceparent"] = self.runtime.spans.traceparent()
+        body = orjson.dumps(queued, default=str)
         self._jobs.append(
             {
                 "entrypoint": entrypoint,
@@ -299,11 +290,19 @@ async def bind_to_tenant(work: UnitOfWork) -> None:
 
 @asynccontextmanager
 async def _committed(work: UnitOfWork) -> AsyncIterator[UnitOfWork]:
-    async with work.session as session:
-        yield work
-        await session.flush()
-        await work.finish()
-        await session.commit()
+    spans = work.runtime.spans
+    span = None if spans is None else spans.transaction()
+    is_committed = False
+    try:
+        async with work.session as session:
+            yield work
+            await session.flush()
+            await work.finish()
+            await session.commit()
+            is_committed = True
+    finally:
+        if span is not None:
+            span.end(is_committed=is_committed)
     work.after_commit()
 
 

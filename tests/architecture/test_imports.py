@@ -35,6 +35,8 @@ LARGER_SLICES = {
     "app.kernel.jobs.admin": 4,
     "app.kernel.jobs.places": 3.5,
     "app.kernel.notifications.delivery": 4.1,
+    "app.kernel.schedules.runs": 3.5,
+    "app.kernel.schedules.ticking": 4,
     "app.kernel.sessions.attempts": 3.5,
     "app.kernel.sessions.refreshing": 4.5,
     "app.kernel.totp.enrolment": 4.5,

@@ -20,7 +20,8 @@ from app.kernel.audit.models import AuditEntry
 from app.kernel.inbox.jobs import PROCESS, process
 from app.kernel.inbox.service import Delivery, Source, Verified
 from app.kernel.jobs.service import Worker
-from app.kernel.work import Ports, Runtime
+from app.kernel.ports import Ports
+from app.kernel.work import Runtime
 from app.worker import build_runtime, close_runtime
 
 HEARTBEAT_TIMEOUT_S = 0.8

@@ -15,7 +15,7 @@ from app.kernel.audit.models import AuditEntry
 from app.kernel.jobs.service import JobContext
 from app.kernel.schedules.jobs import scheduled
 from app.kernel.schedules.models import Schedule, ScheduleRun
-from app.kernel.schedules.service import ScheduleService, tick_all
+from app.kernel.schedules.ticking import tick, tick_all
 from app.kernel.work import Runtime
 from tests.factories.commerce import make_shop
 from tests.factories.tenants import World
@@ -159,7 +159,14 @@ async def test_many_who_tick_decide_each_tick_once(
     owner: httpx.AsyncClient, world: World, runtime: Runtime
 ) -> None:
     for number in range(10):
-        await _make(owner, name=f"n{number}", cron="0 * * * *", misfire="all", max_catchup=3)
+        await _make(
+            owner,
+            name=f"n{number}",
+            cron="0 * * * *",
+            misfire="all",
+            max_catchup=3,
+            overlap="allow",
+        )
     await _late(world, 5)
     await asyncio.gather(*(tick_all(runtime) for _ in range(4)))
     found = await _runs(world)
@@ -178,7 +185,7 @@ async def test_a_tick_that_is_cut_before_its_commit_is_decided_by_the_next(
 
     async def cut() -> None:
         async with world.work() as work:
-            assert await ScheduleService(work).tick() == 1
+            assert await tick(work) == 1
             await work.finish()
             raise RolledBack
 

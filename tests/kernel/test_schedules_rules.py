@@ -37,9 +37,12 @@ moments = st.one_of(
 ).map(lambda naive: naive.replace(tzinfo=UTC))
 
 
+def _at(moment: str) -> datetime:
+    return datetime.fromisoformat(moment).replace(tzinfo=UTC)
+
+
 def _first(cron: str, zone: str, after: str, count: int = 2) -> list[str]:
-    start = datetime.fromisoformat(after).replace(tzinfo=UTC)
-    return [t.strftime("%d %H:%M") for t in islice(ticks(cron, zone, start), count)]
+    return [t.strftime("%d %H:%M") for t in islice(ticks(cron, zone, _at(after)), count)]
 
 
 @pytest.mark.parametrize(
@@ -56,6 +59,22 @@ def _first(cron: str, zone: str, after: str, count: int = 2) -> list[str]:
 )
 def test_clock_changes(cron: str, zone: str, after: str, expected: list[str]) -> None:
     assert _first(cron, zone, after) == expected
+
+
+def test_day_of_month_and_day_of_week_are_alternatives_as_in_cron() -> None:
+    # The 1st of September 2026 is a Tuesday; Mondays are the 7th and the 14th.
+    assert _first("0 9 1 * MON", "UTC", "2026-08-31T10:00", 3) == [
+        "01 09:00",
+        "07 09:00",
+        "14 09:00",
+    ]
+
+
+def test_the_31st_skips_months_without_one_and_l_is_the_last_day() -> None:
+    assert _first("0 9 31 * *", "UTC", "2026-03-31T10:00", 2) == ["31 09:00", "31 09:00"]
+    months = [t.month for t in islice(ticks("0 9 31 * *", "UTC", _at("2026-03-31T10:00")), 3)]
+    assert months == [5, 7, 8]
+    assert _first("0 9 L * *", "UTC", "2026-03-31T10:00", 2) == ["30 09:00", "31 09:00"]
 
 
 @given(st.sampled_from(CRONS), st.sampled_from(ZONES), moments, st.integers(1, 30))

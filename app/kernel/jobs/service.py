@@ -10,6 +10,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -61,6 +62,8 @@ class JobContext:
     delivery: int
     """1 for the first; a higher number says an earlier delivery may have got half-way."""
 
+
+_UNTRACED = nullcontext()
 
 Handler = Callable[[JobContext], Awaitable[None]]
 Beat = Callable[[Runtime], Awaitable[object]]
@@ -289,6 +292,7 @@ class Worker:
         try:
             body = orjson.loads(job.payload or b"")
             tenant_id, payload = UUID(body["tenant_id"]), body["payload"]
+            traceparent = body.get("traceparent")
         except (ValueError, KeyError, TypeError) as error:
             await self._count(job, None, name)
             raise Held(f"its payload cannot be read: {error}") from error
@@ -296,7 +300,16 @@ class Worker:
             if self._stopping:
                 raise RetryRequested(reason="worker stops")
             delivery = await self._count(job, tenant_id, name)
-            await self._handle(name, job, tenant_id, payload, delivery)
+            with self._span(name, job, tenant_id, delivery, traceparent):
+                await self._handle(name, job, tenant_id, payload, delivery)
+
+    def _span(
+        self, name: str, job: Job, tenant_id: UUID, delivery: int, traceparent: str | None
+    ) -> AbstractContextManager[None]:
+        if self._runtime.spans is None:
+            return _UNTRACED
+        facts = {"largo.tenant_id": str(tenant_id), "largo.job_id": str(job.id)}
+        return self._runtime.spans.job(name, facts, delivery, traceparent, RetryRequested)
 
     async def _tell_held(self, name: str, job: Job, error: str) -> None:
         """Tell those who run the platform; what carries that news is not itself told of."""

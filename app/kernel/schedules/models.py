@@ -5,13 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy import CheckConstraint, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.ddl import one_of
 from app.core.model import Json, TenantModel, unique_within_tenant, within_tenant
 
-STATES = ("queued", "running", "succeeded", "failed", "skipped", "lost")
+STATES = (
+    "waiting",
+    "queued",
+    "running",
+    "cancelling",
+    "succeeded",
+    "failed",
+    "cancelled",
+    "skipped",
+    "lost",
+)
+OVERLAPS = ("skip", "queue_one", "allow", "cancel_previous")
 
 
 class Schedule(TenantModel):
@@ -19,7 +30,7 @@ class Schedule(TenantModel):
     __table_args__ = (
         unique_within_tenant("name"),
         CheckConstraint(one_of("misfire", ("skip", "latest", "all")), name="misfire"),
-        CheckConstraint(one_of("overlap", ("skip", "allow")), name="overlap"),
+        CheckConstraint(one_of("overlap", OVERLAPS), name="overlap"),
         # Whoever ticks asks every second across tenants: the index holds what may come due.
         Index("schedules_next_at_idx", "next_at", postgresql_where=text("is_enabled")),
     )
@@ -52,6 +63,13 @@ class ScheduleRun(TenantModel):
         within_tenant("schedule_id", "schedules", ondelete="CASCADE"),
         CheckConstraint(one_of("state", STATES), name="state"),
         CheckConstraint(one_of("trigger", ("cron", "manual")), name="trigger"),
+        # A long history, and little under way: each tick asks for the latter.
+        Index(
+            "schedule_runs_open_idx",
+            "tenant_id",
+            "schedule_id",
+            postgresql_where=text("ended_at IS NULL"),
+        ),
     )
 
     schedule_id: Mapped[UUID]
@@ -59,7 +77,10 @@ class ScheduleRun(TenantModel):
     trigger: Mapped[str] = mapped_column(server_default="cron")
     state: Mapped[str]
     reason: Mapped[str | None]
-    """Why it was skipped, or what it failed with."""
+    """Why it was skipped or cancelled, or what it failed with."""
     blocked_by: Mapped[UUID | None]
     """The run that was not done yet when this tick was skipped."""
+    moved_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    """When its state last changed: a run that is silent for too long is lost."""
     ended_at: Mapped[datetime | None]
+    """Also of a tick that was skipped; None while there is something to come."""

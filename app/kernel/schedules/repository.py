@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,17 +18,26 @@ from app.core.repository import Repository
 from app.kernel.schedules.models import Schedule, ScheduleRun
 from app.kernel.schedules.problems import ScheduleNameTaken, ScheduleNotFound
 
-ACTIVE = ("queued", "running")
 # Across tenants, so as the owner; the rows themselves are locked and read inside each tenant.
 _TENANTS_DUE = """
 SELECT DISTINCT s.tenant_id FROM schedules s JOIN tenants t ON t.id = s.tenant_id
 WHERE s.is_enabled AND s.next_at <= now() AND t.status = 'active' LIMIT $1
 """
 
+_TENANTS_WITH_SCHEDULES = """
+SELECT DISTINCT s.tenant_id FROM schedules s JOIN tenants t ON t.id = s.tenant_id
+WHERE s.is_enabled AND t.status = 'active'
+"""
+
 
 async def tenants_due(session: AsyncSession, most: int) -> Sequence[UUID]:
     """Tenants that have a tick to decide; takes a system session."""
     return [row["tenant_id"] for row in await (await raw(session)).fetch(_TENANTS_DUE, most)]
+
+
+async def tenants_with_schedules(session: AsyncSession) -> Sequence[UUID]:
+    """Tenants that have anything on a schedule; takes a system session."""
+    return [row["tenant_id"] for row in await (await raw(session)).fetch(_TENANTS_WITH_SCHEDULES)]
 
 
 class ScheduleRepository(Repository[Schedule]):
@@ -42,14 +51,29 @@ class ScheduleRepository(Repository[Schedule]):
         assert found is not None  # noqa: S101 - now() always answers
         return found
 
-    async def take_due(self, most: int) -> Sequence[Schedule]:
+    async def take_due(self, most: int, only: UUID | None = None) -> Sequence[Schedule]:
         """Due schedules that nobody else is deciding about, locked until the commit."""
+        due = self.query().where(Schedule.is_enabled, Schedule.next_at <= func.now())
+        if only is not None:
+            due = due.where(Schedule.id == only)
         return await self.all(
-            self.query()
+            due.order_by(Schedule.next_at).limit(most).with_for_update(skip_locked=True)
+        )
+
+    async def due_ids(self, most: int) -> Sequence[UUID]:
+        """The same, unlocked and by their numbers."""
+        found = await self.session.scalars(
+            select(Schedule.id)
             .where(Schedule.is_enabled, Schedule.next_at <= func.now())
             .order_by(Schedule.next_at)
             .limit(most)
-            .with_for_update(skip_locked=True)
+        )
+        return found.all()
+
+    async def enabled(self) -> Sequence[Schedule]:
+        """All that run, locked until the commit."""
+        return await self.all(
+            self.query().where(Schedule.is_enabled).with_for_update(skip_locked=True)
         )
 
 
@@ -77,30 +101,48 @@ class RunRepository(Repository[ScheduleRun]):
                 trigger=trigger,
                 reason=reason,
                 blocked_by=blocked_by,
+                ended_at=func.now() if state == "skipped" else None,
             )
             .on_conflict_do_nothing(index_elements=["tenant_id", "schedule_id", "tick"])
             .returning(ScheduleRun.id)
         )
         return made
 
-    async def active(self, schedule_id: UUID, patience: timedelta) -> UUID | None:
-        """The oldest run that is not done; one silent for longer than ``patience`` is lost."""
+    async def under_way(self, schedule_id: UUID) -> Sequence[ScheduleRun]:
+        """Runs that have not ended, the oldest tick first."""
+        return await self.all(
+            self.query()
+            .where(ScheduleRun.schedule_id == schedule_id, ScheduleRun.ended_at.is_(None))
+            .order_by(ScheduleRun.tick)
+        )
+
+    async def cancel(self, schedule_id: UUID) -> None:
+        """End what has not begun; ask what runs to end."""
+        is_running = ScheduleRun.state.in_(("running", "cancelling"))
         await self.session.execute(
             update(ScheduleRun)
-            .where(
-                ScheduleRun.schedule_id == schedule_id,
-                ScheduleRun.state.in_(ACTIVE),
-                ScheduleRun.created_at < func.now() - patience,
+            .where(ScheduleRun.schedule_id == schedule_id, ScheduleRun.ended_at.is_(None))
+            .values(
+                state=case((is_running, "cancelling"), else_="cancelled"),
+                ended_at=case((is_running, None), else_=func.now()),
+                reason="overlap",
             )
-            .values(state="lost", ended_at=func.now())
         )
-        found: UUID | None = await self.session.scalar(
-            select(ScheduleRun.id)
-            .where(ScheduleRun.schedule_id == schedule_id, ScheduleRun.state.in_(ACTIVE))
-            .order_by(ScheduleRun.id)
-            .limit(1)
+
+    async def move(self, run_id: UUID, before: Sequence[str], after: str) -> bool:
+        """Take the run from one of the states ``before``; False when it is in another one."""
+        moved = await self.session.scalar(
+            update(ScheduleRun)
+            .where(ScheduleRun.id == run_id, ScheduleRun.state.in_(before))
+            .values(state=after, moved_at=func.now())
+            .returning(ScheduleRun.id)
         )
-        return found
+        return moved is not None
+
+    async def is_wanted(self, run_id: UUID) -> bool:
+        """Whether it is there and not cancelled."""
+        state = await self.session.scalar(select(ScheduleRun.state).where(ScheduleRun.id == run_id))
+        return state is not None and state not in ("cancelling", "cancelled")
 
     async def of(self, schedule_id: UUID, page: PageRequest) -> Page[ScheduleRun]:
         return await self.page(self.query().where(ScheduleRun.schedule_id == schedule_id), page)

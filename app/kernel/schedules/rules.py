@@ -36,7 +36,11 @@ class Overlap(StrEnum):
     """What becomes of a tick while an earlier run is not done."""
 
     SKIP = "skip"
+    QUEUE_ONE = "queue_one"
+    """One tick waits for the run's end; further ones are skipped meanwhile."""
     ALLOW = "allow"
+    CANCEL_PREVIOUS = "cancel_previous"
+    """The newest wins: what is queued is dropped, what runs ends at its next step."""
 
 
 class BadCron(ValueError):

@@ -57,7 +57,9 @@ class ScheduleCreate(Input):
     payload: Payload = Field(default_factory=dict)
     misfire: Misfire = Field(default=Misfire.LATEST, description="What becomes of missed times.")
     overlap: Overlap = Field(
-        default=Overlap.SKIP, description="What becomes of a time while an earlier run goes on."
+        default=Overlap.SKIP,
+        description="What becomes of a time while an earlier run goes on: it is skipped, waits "
+        "(one does), runs beside it, or takes its place.",
     )
     catchup_window_hours: Window = 24
     max_catchup: Cap = 10
@@ -115,9 +117,12 @@ class RunRead(Output):
     id: UUID
     tick: datetime = Field(description="The time it was due.")
     trigger: str = Field(description="cron or manual.")
-    state: str = Field(description="queued, running, succeeded, failed, skipped or lost.")
+    state: str = Field(
+        description="waiting, queued, running, cancelling, succeeded, failed, cancelled, skipped "
+        "or lost."
+    )
     reason: str | None = Field(
-        description="missed, window (this and older ones), overlap, module; or the failure."
+        description="missed, window (this and older ones), overlap, module, paused; or the failure."
     )
     blocked_by: UUID | None
     created_at: datetime

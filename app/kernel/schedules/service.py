@@ -1,51 +1,23 @@
-"""Schedules: kept by their tenant, decided tick by tick, each once whoever ticks."""
+"""Schedules as their tenant keeps them; what ticks is in ``ticking``, what runs in ``runs``."""
 
 from __future__ import annotations
 
-import logging
-import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from app.contracts.schedules import SchedulePaused
 from app.core.clock import now
 from app.core.pagination import Page, PageRequest
 from app.core.problems import Invalid
 from app.kernel.schedules.models import Schedule, ScheduleRun
-from app.kernel.schedules.repository import (
-    ACTIVE,
-    RunRepository,
-    ScheduleRepository,
-    tenants_due,
-)
-from app.kernel.schedules.rules import (
-    BadCron,
-    CatchUp,
-    Due,
-    Misfire,
-    Overlap,
-    check_cron,
-    due_ticks,
-    next_tick,
-    ticks,
-)
+from app.kernel.schedules.repository import RunRepository, ScheduleRepository
+from app.kernel.schedules.rules import BadCron, check_cron, next_tick, ticks
+from app.kernel.schedules.runs import Runs
 from app.kernel.schedules.schemas import ScheduleCreate, ScheduleUpdate
-from app.kernel.work import Actor, Runtime, Work, system_work, unit_of_work
-
-log = logging.getLogger(__name__)
-
-FAILURES_TO_PAUSE = 10
-PATIENCE = timedelta(hours=24)
-"""A run that is not done after this is lost: a job's eight tries take two hours."""
-_AT_ONCE = 50
-_TENANTS = 200
-_CATCH_UP_PACE = timedelta(seconds=5)
-_ACTOR = Actor("system", "schedules")
+from app.kernel.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,112 +124,11 @@ class ScheduleService:
     async def run_now(self, schedule_id: UUID) -> ScheduleRun:
         """Queue a run besides the cadence, whatever runs already. Raises ScheduleNotFound."""
         schedule = await self.schedules.get(schedule_id, lock=True)
-        run_id = await self.runs.insert(schedule.id, now(), "queued", trigger="manual")
+        run_id = await Runs(self.work).queue(schedule, now(), trigger="manual")
         assert run_id is not None  # noqa: S101 - under the row's lock nobody else has this instant
         run = await self.runs.get(run_id)
-        self._queue(schedule, run_id, run.tick, timedelta())
         self.work.record("schedule.run_now", "schedule", schedule_id, run_id=run_id)
         return run
-
-    async def tick(self) -> int:
-        """Decide about every due tick of this tenant; how many runs that queued."""
-        queued = 0
-        for schedule in await self.schedules.take_due(_AT_ONCE):
-            at = await self.schedules.clock()
-            policy = CatchUp(
-                Misfire(schedule.misfire),
-                timedelta(hours=schedule.catchup_window_hours),
-                schedule.max_catchup,
-            )
-            due = due_ticks(schedule.cron, schedule.timezone, schedule.decided_until, at, policy)
-            queued += await self._decide(schedule, due)
-            schedule.decided_until, schedule.next_at = at, due.next_at
-        await self.schedules.flush()
-        return queued
-
-    async def began(self, run_id: UUID) -> bool:
-        """Whether the run is still to be done: not when it was done or its schedule is gone."""
-        run = await self.runs.find(run_id, lock=True)
-        if run is None or run.state not in ACTIVE:
-            return False
-        run.state = "running"
-        return True
-
-    async def ended(self, run_id: UUID, failure: str | None) -> None:
-        """Keep how a run ended; a schedule that only fails is paused, and that is told."""
-        run = await self.runs.find(run_id, lock=True)
-        if run is None:
-            return
-        run.state, run.reason = ("failed", failure[:500]) if failure else ("succeeded", None)
-        run.ended_at = now()
-        schedule = await self.schedules.get(run.schedule_id, lock=True)
-        schedule.last_outcome = run.state
-        schedule.failures = schedule.failures + 1 if failure else 0
-        if schedule.failures >= FAILURES_TO_PAUSE and schedule.is_enabled:
-            schedule.is_enabled = False
-            self.work.publish(
-                SchedulePaused(
-                    schedule_id=schedule.id,
-                    schedule_name=schedule.name,
-                    failures=schedule.failures,
-                )
-            )
-        await self.schedules.flush()
-
-    async def _decide(self, schedule: Schedule, due: Due) -> int:
-        for skip in due.skipped:
-            await self.runs.insert(schedule.id, skip.tick, "skipped", reason=skip.reason)
-        if not due.run:
-            if due.skipped:
-                schedule.last_outcome = "skipped"
-            return 0
-        schedule.last_tick_at = due.run[-1]
-        reason, blocker = await self._hindrance(schedule)
-        if reason is not None:
-            await self._skip(schedule, due.run, reason, blocker)
-            return 0
-        queued = 0
-        for tick in due.run:
-            run_id = await self.runs.insert(schedule.id, tick, "queued")
-            if run_id is not None:
-                self._queue(schedule, run_id, tick, _CATCH_UP_PACE * queued)
-                queued += 1
-        schedule.last_outcome = "queued"
-        return queued
-
-    async def _hindrance(self, schedule: Schedule) -> tuple[str | None, UUID | None]:
-        """Why nothing may run now, and the run that is in the way."""
-        if not self._is_allowed(schedule):
-            return "module", None
-        blocker = await self.runs.active(schedule.id, PATIENCE)
-        if blocker is not None and schedule.overlap == Overlap.SKIP:
-            return "overlap", blocker
-        return None, None
-
-    async def _skip(
-        self, schedule: Schedule, missed: Sequence[datetime], reason: str, blocker: UUID | None
-    ) -> None:
-        for tick in missed:
-            await self.runs.insert(schedule.id, tick, "skipped", reason=reason, blocked_by=blocker)
-        schedule.last_outcome = "skipped"
-
-    def _queue(self, schedule: Schedule, run_id: UUID, tick: datetime, delay: timedelta) -> None:
-        # Spread by the schedule's own number: the same one is as late every time.
-        jitter = zlib.crc32(schedule.id.bytes) % (schedule.jitter_seconds + 1)
-        self.work.enqueue(
-            schedule.entrypoint,
-            {
-                "run_id": str(run_id),
-                "scheduled_for": tick.astimezone(UTC).isoformat(),
-                "timezone": schedule.timezone,
-                "payload": schedule.payload,
-            },
-            delay=delay + timedelta(seconds=jitter),
-            dedupe_key=str(run_id),
-        )
-
-    def _is_allowed(self, schedule: Schedule) -> bool:
-        return self.work.runtime.schedulable.get(schedule.entrypoint) in self.work.tenant.modules
 
     def _anchor(self, schedule: Schedule) -> None:
         schedule.decided_until = now()
@@ -268,22 +139,6 @@ class ScheduleService:
         if known.get(entrypoint) not in self.work.tenant.modules:
             mine = sorted(e for e, module in known.items() if module in self.work.tenant.modules)
             raise _wrong("/body/entrypoint", f"May be scheduled here: {', '.join(mine) or '-'}.")
-
-
-async def tick_all(runtime: Runtime) -> int:
-    """Decide about what is due at every tenant; any number of processes may. Runs queued."""
-    async with system_work(runtime) as session:
-        tenants = await tenants_due(session, _TENANTS)
-    queued = 0
-    for tenant_id in tenants:
-        try:
-            tenant = await runtime.tenants.by_id(tenant_id)
-            async with unit_of_work(runtime, tenant, _ACTOR) as work:
-                queued += await ScheduleService(work).tick()
-        except Exception:
-            # One tenant's trouble is not the others'.
-            log.exception("schedules.tick_failed", extra={"tenant_id": str(tenant_id)})
-    return queued
 
 
 def _wrong(pointer: str, detail: str) -> Invalid:
