@@ -252,8 +252,10 @@ async def test_the_modules_of_a_trial_end_with_it_though_they_are_cached(
     assert (await owner.get("/api/v1/organizations/me")).status_code == 200
     assert (await owner.get("/api/v1/admin/users")).status_code == 200, "the platform stays"
     await ensure_tenant(world.runtime, world.tenant.slug, subscription_status="active")
-    assert (await owner.get("/api/v1/admin/stores")).status_code == 200
-    known = app.runtime.tenants.cached("slug", world.tenant.slug)
+    known = None
+    for _ in range(20):  # a ring for any other tenant empties the cache
+        assert (await owner.get("/api/v1/admin/stores")).status_code == 200
+        known = known or app.runtime.tenants.cached("slug", world.tenant.slug)
     assert known is not None, "a trial long over does not keep its tenant out of the cache"
 
 
