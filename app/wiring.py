@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from fastapi import APIRouter
 from sqlalchemy import MetaData
 
+from app import vendors
 from app.commerce.catalog import models as _catalog
 from app.commerce.catalog import snapshot as catalog_snapshot
 from app.commerce.catalog.admin import router as catalog_admin_router
@@ -46,7 +45,6 @@ from app.contracts.gateways.llm import LLMGateway
 from app.contracts.gateways.messaging import MessageGateway
 from app.contracts.gateways.oauth import OAuthGateway
 from app.contracts.gateways.push import PushGateway
-from app.contracts.gateways.storage import FileStorage
 from app.contracts.notices import EVERYWHERE, NoticeKind, notice_kinds
 from app.contracts.platform import JobHeld, WebhookEndpointDisabled
 from app.contracts.saas import InUse, UpgradeAdvice
@@ -56,20 +54,9 @@ from app.conversations.notifications import models as _order_news
 from app.conversations.notifications.endpoints import router as order_news_router
 from app.core.crypto import Sealed
 from app.core.model import Model
-from app.core.settings import Settings
 from app.integrations.anthropic.client import AnthropicClient
-from app.integrations.checks.client import KeyChecks
 from app.integrations.gemini.client import GeminiClient
-from app.integrations.llm import Wire
-from app.integrations.oauth import vendors as oauth_vendors
-from app.integrations.oauth.client import OAuthClient
 from app.integrations.openai.client import COMPATIBLE, OpenAIClient
-from app.integrations.s3.client import S3Storage
-from app.integrations.smtp.client import SmtpClient, SmtpServer
-from app.integrations.stripe.client import StripeGateway
-from app.integrations.telegram.client import TelegramClient
-from app.integrations.webpush.client import WebPushClient
-from app.integrations.whatsapp.client import WhatsAppClient
 from app.kernel import health, idempotency, metrics
 from app.kernel.account.endpoints import router as account_router
 from app.kernel.ai import models as _ai
@@ -90,9 +77,10 @@ from app.kernel.files import jobs as files
 from app.kernel.files import models as _files
 from app.kernel.files.endpoints import router as files_router
 from app.kernel.files.service import queue_cleaning
-from app.kernel.files.storage import LocalStorage
 from app.kernel.groups import models as _groups
 from app.kernel.groups.endpoints import router as groups_router
+from app.kernel.impersonations import models as _impersonations
+from app.kernel.impersonations.endpoints import router as impersonations_router
 from app.kernel.inbox import jobs as inbox
 from app.kernel.inbox import models as _inbox
 from app.kernel.inbox.endpoints import router as inbox_router
@@ -139,7 +127,6 @@ from app.kernel.webhooks import jobs as webhooks
 from app.kernel.webhooks import models as _webhooks
 from app.kernel.webhooks import rules as webhook_rules
 from app.kernel.webhooks.endpoints import router as webhooks_router
-from app.kernel.work import UnitOfWork
 from app.saas.billing import models as _billing
 from app.saas.billing.endpoints import router as billing_router
 from app.saas.billing.jobs import (
@@ -149,16 +136,19 @@ from app.saas.billing.jobs import (
     StripeSource,
     reconcile,
 )
-from app.saas.billing.problems import BillingNotConfigured
 from app.saas.billing.service import look_again
+from app.saas.central import jobs as central_jobs
 from app.saas.central.endpoints import router as central_tenants_router
 from app.saas.onboarding.endpoints import admin_router as onboarding_router
 from app.saas.onboarding.endpoints import auth_router as beginning_router
 from app.saas.onboarding.endpoints import router as organizations_router
+from app.saas.overview.endpoints import router as central_overview_router
 from app.saas.plans import models as _plans
 from app.saas.plans.endpoints import central_router as central_plans_router
 from app.saas.plans.endpoints import public_router as plans_router
 from app.saas.plans.service import PlanService
+from app.saas.support.endpoints import router as central_support_router
+from app.saas.support.users import router as central_users_router
 
 ROUTERS: list[APIRouter] = [
     checkout_router,
@@ -175,6 +165,7 @@ ROUTERS: list[APIRouter] = [
     realtime_router,
     users_router,
     user_sessions_router,
+    impersonations_router,
     groups_router,
     departments_router,
     apikeys_router,
@@ -207,6 +198,9 @@ ROUTERS: list[APIRouter] = [
     beginning_router,
     organizations_router,
     onboarding_router,
+    central_users_router,
+    central_support_router,
+    central_overview_router,
 ]
 
 MODELS = (
@@ -214,6 +208,7 @@ MODELS = (
     _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
     _orders, _checkout, _order_news, _usage, _plans, _webhooks, _schedules, _ai, _apikeys,
     _totp, _departments, _inbox, _billing, _mail, _passwords, _invitations, _notices,
+    _impersonations,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 
@@ -243,107 +238,31 @@ SYSTEM_OBJECTS = frozenset(
 """Tables that others own; migrations create them, the metadata does not know them."""
 
 
-def _whatsapp(work: UnitOfWork) -> WhatsAppClient:
-    config = work.runtime.settings
-    return WhatsAppClient(
-        work.runtime.http, config.whatsapp_graph_base_url, config.whatsapp_graph_version
-    )
-
-
-def _telegram(work: UnitOfWork) -> TelegramClient:
-    return TelegramClient(work.runtime.http, work.runtime.settings.telegram_api_base_url)
-
-
-def storage_of(config: Settings) -> FileStorage:
-    """The store that the settings name."""
-    if config.storage_backend == "local":
-        return LocalStorage(config.media_root)
-    return S3Storage(
-        bucket=config.s3_bucket,
-        endpoint_url=config.s3_endpoint_url,
-        region=config.s3_region,
-        access_key=config.s3_access_key_id,
-        secret_key=config.s3_secret_access_key.get_secret_value(),
-    )
-
-
-def _llm(work: UnitOfWork) -> Wire:
-    runtime = work.runtime
-    return Wire(runtime.http, runtime.guard, runtime.settings.ai_timeout_seconds)
-
-
-def _google(work: UnitOfWork) -> OAuthClient:
-    return OAuthClient(work.runtime.http, oauth_vendors.google(work.runtime.settings))
-
-
-def _microsoft(work: UnitOfWork) -> OAuthClient:
-    return OAuthClient(work.runtime.http, oauth_vendors.microsoft(work.runtime.settings))
-
-
-def _hubspot(work: UnitOfWork) -> OAuthClient:
-    return OAuthClient(work.runtime.http, oauth_vendors.hubspot(work.runtime.settings))
-
-
-def _key_check(provider: str) -> Callable[[UnitOfWork], CredentialCheck]:
-    def build(work: UnitOfWork) -> CredentialCheck:
-        runtime = work.runtime
-        return KeyChecks(runtime.http, runtime.guard, runtime.settings).of(provider)
-
-    return build
-
-
-def _stripe(work: UnitOfWork) -> StripeGateway:
-    """One per process: it holds the library's client. Raises BillingNotConfigured."""
-    config, caches = work.runtime.settings, work.runtime.caches
-    if not config.stripe_secret_key.get_secret_value():
-        raise BillingNotConfigured()
-    found = caches.get("stripe")
-    if not isinstance(found, StripeGateway):
-        found = caches["stripe"] = StripeGateway(
-            work.runtime.http, config.stripe_api_base_url, config.stripe_secret_key
-        )
-    return found
-
-
-def _smtp(work: UnitOfWork) -> SmtpClient:
-    config = work.runtime.settings
-    return SmtpClient(
-        SmtpServer(
-            config.smtp_host, config.smtp_port, config.smtp_from, config.smtp_username,
-            config.smtp_password.get_secret_value(), config.smtp_tls, config.smtp_timeout_seconds,
-        )
-    )  # fmt: skip
-
-
-def _webpush(work: UnitOfWork) -> WebPushClient:
-    return WebPushClient(work.runtime.guard, work.runtime.settings.web_push_subject)
-
-
 PORTS = (
     Ports()
     .bind(OrderLookup, OrderService)
     .bind(UpgradeAdvice, PlanService)
     .bind(InUse, UserService, name="users")
     .bind(InUse, StoreService, name="stores")
-    .bind(MessageGateway, _whatsapp, name="whatsapp")
-    .bind(MessageGateway, _telegram, name="telegram")
-    .bind(LLMGateway, lambda work: OpenAIClient(_llm(work)), name="openai")
-    .bind(LLMGateway, lambda work: OpenAIClient(_llm(work), COMPATIBLE), name=COMPATIBLE)
-    .bind(LLMGateway, lambda work: AnthropicClient(_llm(work)), name="anthropic")
-    .bind(LLMGateway, lambda work: GeminiClient(_llm(work)), name="gemini")
-    .bind(OAuthGateway, _google, name="google")
-    .bind(OAuthGateway, _microsoft, name="microsoft")
-    .bind(OAuthGateway, _hubspot, name="hubspot")
-    .bind(BillingGateway, _stripe)
+    .bind(MessageGateway, vendors.whatsapp, name="whatsapp")
+    .bind(MessageGateway, vendors.telegram, name="telegram")
+    .bind(LLMGateway, lambda work: OpenAIClient(vendors.llm(work)), name="openai")
+    .bind(LLMGateway, lambda work: OpenAIClient(vendors.llm(work), COMPATIBLE), name=COMPATIBLE)
+    .bind(LLMGateway, lambda work: AnthropicClient(vendors.llm(work)), name="anthropic")
+    .bind(LLMGateway, lambda work: GeminiClient(vendors.llm(work)), name="gemini")
+    .bind(OAuthGateway, vendors.google, name="google")
+    .bind(OAuthGateway, vendors.microsoft, name="microsoft")
+    .bind(OAuthGateway, vendors.hubspot, name="hubspot")
+    .bind(BillingGateway, vendors.stripe)
     .bind(Source, lambda work: StripeSource(work.runtime), name=StripeSource.name)
     .bind(Source, lambda work: StatusSource(work.runtime), name=StatusSource.name)
     .bind(Source, lambda work: IntakeSource(work.runtime), name=IntakeSource.name)
-    .bind(EmailGateway, _smtp)
-    .bind(PushGateway, _webpush)
+    .bind(EmailGateway, vendors.smtp)
+    .bind(PushGateway, vendors.webpush)
 )
 for _provider in PROVIDERS.values():
     if not _provider.by_consent:
-        PORTS.bind(CredentialCheck, _key_check(_provider.name), name=_provider.name)
+        PORTS.bind(CredentialCheck, vendors.key_check(_provider.name), name=_provider.name)
 
 SUBSCRIBERS: Subscribers = {
     OrderPlaced: [order_news.ORDER_WHATSAPP, order_news.ORDER_TELEGRAM],
@@ -384,6 +303,7 @@ JOBS: dict[str, Handler] = {
     RECONCILE: reconcile,
     notices.NOTICE_FAN_OUT: notices.fan_out,
     notices.DELIVER: notices.deliver,
+    central_jobs.ERASE_LEFT_FILES: central_jobs.erase_left_files,
     order_news.STOCK_TELEGRAM: order_news.stock_telegram,
     stock_news.LOW_STOCK_REPORT: scheduled(stock_news.low_stock_report),
 }

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from app import wiring
+from app import vendors, wiring
 from app.core import logging as logs
 from app.core.crypto import Signer, Vault
 from app.core.database import Database, verify_isolation
@@ -52,7 +52,7 @@ def build_runtime(config: Settings) -> Runtime:
         http=new_http_client(vitals=vitals, spans=spans),
         vitals=vitals,
         guard=Guard.of(config),
-        storage=wiring.storage_of(config),
+        storage=vendors.storage_of(config),
         ports=wiring.PORTS,
         subscribers=wiring.SUBSCRIBERS,
         schedulable=wiring.SCHEDULABLE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -16,6 +17,30 @@ class AgentStatusChanged(Event):
     topic: ClassVar[str | None] = "team"
     user_id: UUID
     status: str
+
+
+class ImpersonationStarted(Event):
+    """Somebody of the platform works in a member's name until ``expires_at`` at the latest."""
+
+    name: ClassVar[str] = "platform.impersonation_started"
+    resource: ClassVar[str] = "impersonation"
+    impersonation_id: UUID
+    user_id: UUID
+    user_email: str
+    by: str
+    reason: str
+    expires_at: datetime
+
+
+class ImpersonationEnded(Event):
+    """It was ended before its time; ``reason`` is ``logout``, ``platform`` or ``tenant``."""
+
+    name: ClassVar[str] = "platform.impersonation_ended"
+    resource: ClassVar[str] = "impersonation"
+    impersonation_id: UUID
+    user_id: UUID
+    by: str
+    reason: str
 
 
 class WebhookEndpointDisabled(Event):

@@ -43,8 +43,17 @@ class Tokens:
         # Verifying costs more than the session look-up after it (spec/kernel-facts A.5).
         self._seen: dict[bytes, tuple[float, Claims]] = {}
 
-    def issue(self, user_id: UUID, tenant_id: UUID, role: str, session_id: UUID) -> tuple[str, int]:
-        """A signed access token and its life in seconds."""
+    def issue(
+        self,
+        user_id: UUID,
+        tenant_id: UUID,
+        role: str,
+        session_id: UUID,
+        *,
+        life_s: int | None = None,
+    ) -> tuple[str, int]:
+        """A signed access token and its life in seconds: the settings', unless one is given."""
+        life_s = self._life_s if life_s is None else life_s
         issued = int(time.time())
         claims = {
             "sub": str(user_id),
@@ -53,11 +62,11 @@ class Tokens:
             "sid": str(session_id),
             "aud": _AUDIENCE,
             "iat": issued,
-            "exp": issued + self._life_s,
+            "exp": issued + life_s,
         }
         key = self._ring[self._first]
         token: str = jwt.encode(claims, key, self._algorithm, headers={"kid": self._first})
-        return token, self._life_s
+        return token, life_s
 
     def verify(self, token: str) -> Claims:
         """The claims of a valid token. Raises TokenInvalid."""

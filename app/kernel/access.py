@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Depends, Request
 
 from app.core.problems import Forbidden
-from app.kernel.identity import Identity, current_identity
+from app.kernel.identity import SAFE, Identity, current_identity
 from app.kernel.tenancy import TenantRequired
 
 MODULES: dict[str, frozenset[str]] = {
@@ -71,7 +71,9 @@ ALWAYS_ON = frozenset({"platform"})
 NOT_FOR_KEYS = frozenset(
     {"platform.users:write", "platform.groups:write", "platform.api-keys:write"}
 )
-"""What no API key may do: hand out access. A leaked key must not outlive its revocation."""
+"""What no API key may do, nor whoever works in a member's name: hand out access. What it gives
+would outlive the key's revocation and the impersonation's end.
+"""
 
 _ALL = frozenset(f"{m}.{a}" for m, actions in MODULES.items() for a in actions)
 _READ = frozenset(g for g in _ALL if g.endswith(":read"))
@@ -110,6 +112,11 @@ class PersonOnly(Forbidden):
     title = "This is for people: log in. An API key reaches only the actions it was given."
 
 
+class NotWhileImpersonating(Forbidden):
+    code = "not-while-impersonating"
+    title = "In somebody else's name you may not do this: it is theirs, or hands out access."
+
+
 class SystemAdminOnly(Forbidden):
     code = "system-admin-only"
     title = "Only the owner of the platform may do this."
@@ -124,6 +131,8 @@ def effective_grants(role: str, group_grants: frozenset[str]) -> frozenset[str]:
 def grants_of(who: Identity) -> frozenset[str]:
     """What this member may do; through an API key, what both the key and its maker may."""
     own = effective_grants(who.role, who.group_grants)
+    if who.impersonator is not None:
+        return own - NOT_FOR_KEYS
     return own if who.key is None else (own & who.key.scopes) - NOT_FOR_KEYS
 
 
@@ -146,16 +155,25 @@ def require_module(module: str, action: str) -> Any:
         if module not in ALWAYS_ON and module not in request.scope["meta"].tenant.modules:
             raise ModuleNotEnabled(module=module)
         if grant not in grants_of(identity):
+            if identity.impersonator is not None and grant in NOT_FOR_KEYS:
+                raise NotWhileImpersonating()
             raise ActionNotAllowed(module=module, action=action)
 
     return _gate(check, module=module, action=action)
 
 
-def tenant_member() -> Any:
-    """Gate: any logged-in member of the tenant, in person."""
+def tenant_member(*, also_impersonated: bool = False) -> Any:
+    """Gate: any logged-in member of the tenant, in person.
+
+    Whoever works in a member's name may look, and changes what is that member's own (password,
+    second factor, profile) only with ``also_impersonated``.
+    """
 
     async def check(request: Request) -> None:
-        await current_person(request)
+        identity = await current_person(request)
+        looks = request.method in SAFE or also_impersonated
+        if identity.impersonator is not None and not looks:
+            raise NotWhileImpersonating()
 
     return _gate(check, kind="member")
 

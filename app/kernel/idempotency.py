@@ -20,7 +20,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.model import TenantModel, unique_within_tenant
 from app.core.problems import Problem
-from app.kernel.work import Answer, UnitOfWork, Work
+from app.kernel.telling import Answer
+from app.kernel.work import UnitOfWork, Work
 
 
 class IdempotencyKeyReused(Problem):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -59,6 +60,17 @@ class KeyFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Impersonator:
+    """The person of the platform who works in a member's name."""
+
+    impersonation_id: UUID
+    user_id: UUID
+    name: str
+    """Their e-mail."""
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """A member with their session; or, with ``key``, a program a member made an API key for."""
 
@@ -71,6 +83,8 @@ class Identity:
     role: str
     group_grants: frozenset[str]
     key: KeyFacts | None = None
+    impersonator: Impersonator | None = None
+    """Who acts in this member's name; None: the member does."""
 
 
 class SessionKey(Protocol):
@@ -91,14 +105,22 @@ GROUP_GRANTS = """
 """
 """What the groups of the user ``u`` grant."""
 
-# One look-up answers: is the session alive, is the user active, what do groups grant.
+# One look-up answers: is the session alive, is the user active, what do groups grant, and who
+# else acts in it. An impersonation lives no longer than the session it was begun from, and ends
+# at once when who began it no longer runs the platform.
 _FIND = f"""
 SELECT s.id AS session_id, s.tenant_id, u.id AS user_id, u.email, u.name, u.role,
-  {GROUP_GRANTS} AS grants
+  i.id AS impersonation_id, i.by_user_id, i.by_name, s.expires_at, {GROUP_GRANTS} AS grants
 FROM user_sessions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+  LEFT JOIN impersonations i ON i.tenant_id = s.tenant_id AND i.session_id = s.id
 WHERE s.tenant_id = $1 AND s.id = $2 AND s.user_id = $3 AND s.revoked_at IS NULL
   AND s.expires_at > now() AND s.last_seen_at > now() - make_interval(mins => $4)
-  AND u.is_active
+  AND u.is_active AND (i.id IS NULL OR EXISTS (
+    SELECT FROM user_sessions r JOIN users p ON p.tenant_id = r.tenant_id AND p.id = r.user_id
+      JOIN tenants h ON h.id = r.tenant_id
+    WHERE r.tenant_id = i.by_tenant_id AND r.id = i.by_session_id AND r.user_id = i.by_user_id
+      AND r.revoked_at IS NULL AND r.expires_at > now() AND p.is_active AND p.role = 'owner'
+      AND h.is_super_admin AND h.status = 'active'))
 """  # noqa: S608 - joined from our own text
 # The same question about many sessions at once.
 _EACH = _FIND.replace("$1", "k.tenant_id").replace("$2", "k.id").replace("$3", "k.user_id")
@@ -173,6 +195,13 @@ def _identity(row: Any) -> Identity:
         row["name"],
         row["role"],
         frozenset(row["grants"]),
+        impersonator=_impersonator(row) if row["impersonation_id"] is not None else None,
+    )
+
+
+def _impersonator(row: Any) -> Impersonator:
+    return Impersonator(
+        row["impersonation_id"], row["by_user_id"], row["by_name"], row["expires_at"]
     )
 
 
@@ -231,8 +260,11 @@ async def current_identity(request: Request) -> Identity:
         refuse_cross_site(meta, runtime.settings.cors_allowed_origins)
     if meta.tenant is None or meta.tenant.id != claims.tenant_id:
         raise TenantMismatch()
-    meta.identity = await request.app.state.sessions.identity(claims)
-    identity: Identity = meta.identity
+    identity: Identity = await request.app.state.sessions.identity(claims)
+    meta.identity = identity
+    if identity.impersonator is not None:
+        said = identity.impersonator.name.encode("ascii", "replace")
+        meta.out.append((b"x-impersonated-by", said))
     return identity
 
 

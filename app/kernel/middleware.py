@@ -72,7 +72,9 @@ class Cors:
     """Lets the listed browser origins call the API; silent for everybody else."""
 
     _METHODS = b"GET, POST, PUT, PATCH, DELETE, OPTIONS"
-    _EXPOSED = b"ETag, Idempotency-Replayed, RateLimit, Retry-After, X-Request-Id"
+    _EXPOSED = (
+        b"ETag, Idempotency-Replayed, RateLimit, Retry-After, X-Impersonated-By, X-Request-Id"
+    )
 
     def __init__(self, settings: Settings) -> None:
         self._origins = {o.encode() for o in settings.cors_allowed_origins}

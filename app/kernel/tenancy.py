@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -15,6 +15,7 @@ from app.core.clock import now
 from app.core.database import Database
 from app.core.problems import Forbidden, NotFound, Problem
 from app.core.redis import Bus
+from app.kernel.tenants.rules import effective_limits, effective_modules
 
 TOPIC = "tenants"
 OF_NO_TENANT = frozenset({"/health", "/health/ready", "/api/v1/health", "/metrics"})
@@ -58,6 +59,8 @@ class TenantContext:
     has_webhooks: bool = False
     """Somebody outside listens: what this tenant's Works publish starts the fan-out job."""
     trial_ends_at: datetime | None = None
+    first_access_test: bool = False
+    """The platform tries the first steps: members see them as on their first day."""
 
 
 def has_modules(subscription_status: str, trial_ends_at: datetime | None, at: datetime) -> bool:
@@ -69,7 +72,9 @@ def has_modules(subscription_status: str, trial_ends_at: datetime | None, at: da
 
 _SELECT = """
 SELECT t.id, t.slug, t.name, t.status, t.subscription_status, t.modules, t.limits::text AS limits,
+       t.module_overrides::text AS module_overrides, t.limit_overrides::text AS limit_overrides,
        t.timezone, t.currency, t.locale, t.is_super_admin, t.plan_code, t.trial_ends_at,
+       t.first_access_test,
        EXISTS (SELECT FROM webhook_endpoints w WHERE w.tenant_id = t.id AND w.is_enabled)
          AS has_webhooks
 FROM tenants t
@@ -153,8 +158,10 @@ class TenantDirectory:
             name=row["name"],
             status=row["status"],
             subscription_status=row["subscription_status"],
-            modules=frozenset(_strings(row["modules"])) if live else frozenset(),
-            limits=orjson.loads(row["limits"]),
+            modules=_modules(row) if live else frozenset(),
+            limits=effective_limits(
+                orjson.loads(row["limits"]), orjson.loads(row["limit_overrides"])
+            ),
             timezone=row["timezone"],
             currency=row["currency"],
             locale=row["locale"],
@@ -162,6 +169,7 @@ class TenantDirectory:
             plan_code=row["plan_code"],
             has_webhooks=row["has_webhooks"],
             trial_ends_at=row["trial_ends_at"],
+            first_access_test=row["first_access_test"],
         )
 
     def _forget(self, key: str) -> None:
@@ -170,5 +178,5 @@ class TenantDirectory:
         self._cache.clear()
 
 
-def _strings(values: Iterable[object]) -> Iterable[str]:
-    return (str(v) for v in values)
+def _modules(row: Any) -> frozenset[str]:
+    return frozenset(effective_modules(row["modules"], orjson.loads(row["module_overrides"])))

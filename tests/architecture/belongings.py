@@ -15,6 +15,8 @@ from app.commerce.catalog.models import ProductModifierGroup
 from app.commerce.inventory.models import StockLevel
 from app.commerce.shipping.models import ShippingRule
 from app.core.ids import new_id
+from app.kernel.identity import Identity
+from app.kernel.impersonations.service import ImpersonationService
 from app.main import Largo
 from tests.architecture.conftest import Owner
 from tests.factories.commerce import PAULISTA, Shop, key, make_shop
@@ -37,6 +39,7 @@ NOBODYS = {
     "signature-providers/provider": "clicksign",
     "problems/code": "not-found",
     "plans/code": "free",
+    "messaging/channel": "whatsapp",
 }
 """Names that every tenant uses alike."""
 
@@ -206,7 +209,15 @@ async def _people(found: Belongings, owner: httpx.AsyncClient) -> None:
         "/api/v1/admin/api-keys",
         json={"name": f"ERP {found.mark}", "scopes": ["commerce.orders:read"]},
     )
+    platform = Identity(
+        new_id(), new_id(), new_id(), "raiz@plataforma.example", "Raiz", "owner", frozenset()
+    )
+    async with found.world.work() as work:
+        started = await ImpersonationService(work).start(
+            platform, member.id, f"Chamado {found.mark}", 30
+        )
     found.in_path |= {
+        "impersonations/impersonation_id": str(started.impersonation.id),
         "departments/department_id": _ok(department)["id"],
         "api-keys/key_id": _ok(api_key)["id"],
         "users/user_id": str(member.id),

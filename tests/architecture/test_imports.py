@@ -42,6 +42,7 @@ LARGER_SLICES = {
     "app.kernel.totp.enrolment": 4.5,
     "app.kernel.webhooks.delivery": 4,
     "app.saas.billing.mirror": 3.5,
+    "app.saas.support.users": 5,
     "app.commerce.catalog.admin": 5,
     "app.commerce.catalog.snapshot": 3.5,
     "app.commerce.checkout.asked": 2.1,

@@ -213,7 +213,7 @@ async def test_the_objects_of_the_matrix_are_real(
             reads = method == "GET" and name not in NEEDS_A_STATE
             assert not reads or answer.status_code == 200, f"{name}: {answer.text}"
             seen |= kinds
-    central = {"plans/code", "tenants/tenant_id", "inbox-messages/message_id"}
+    central = {"plans/code", "tenants/tenant_id", "inbox-messages/message_id", "messaging/channel"}
     assert seen | central == set(own.in_path), "belongings that no path names"
 
 

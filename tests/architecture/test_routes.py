@@ -18,9 +18,11 @@ NOT_IDEMPOTENT = {
     "POST /api/v1/admin/api-keys": "its answer shows a secret, which is stored nowhere in the open",
     "POST /api/v1/admin/billing/sync": "shows what the vendor has; again shows the same",
     "POST /api/v1/admin/central/inbox-messages/{message_id}/replay": "a second is refused",
+    "POST /api/v1/admin/central/tenants/{tenant_id}/impersonations": "its answer shows a token",
     "POST /api/v1/admin/central/tenants/{tenant_id}/plan": "sets a state",
     "POST /api/v1/admin/central/tenants/{tenant_id}/reactivate": "sets a state",
     "POST /api/v1/admin/central/tenants/{tenant_id}/suspend": "sets a state",
+    "POST /api/v1/admin/central/tenants/{tenant_id}/users/{user_id}/password": "sets a value",
     "POST /api/v1/admin/files": "the content's hash is the key: the same bytes are the same file",
     "POST /api/v1/admin/jobs/{job_id}/retry": "sets a state; a second retry is refused",
     "POST /api/v1/admin/shipping/simulate": "writes nothing",
@@ -36,7 +38,16 @@ READS_BY_POST = {
 }
 """Not GET, yet a reader may."""
 
-UNCOUNTABLE = {"catalog", "inventory", "shipping", "media", "auth", "admin", "checkout"}
+UNCOUNTABLE = {
+    "catalog",
+    "messaging",
+    "inventory",
+    "shipping",
+    "media",
+    "auth",
+    "admin",
+    "checkout",
+}
 KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 

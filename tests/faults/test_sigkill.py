@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select, text
 
 from app.commerce.orders.models import Order
-from app.kernel.work import NOTICE_FAN_OUT
+from app.kernel.telling import NOTICE_FAN_OUT
 from tests.factories.commerce import Shop, make_shop
 from tests.factories.tenants import World
 from tests.faults.server import ServerProcess

@@ -23,7 +23,7 @@ from app.core.settings import Settings
 from app.integrations.s3.client import S3Storage
 from app.kernel.files.storage import LocalStorage
 from app.main import Largo
-from app.wiring import storage_of
+from app.vendors import storage_of
 from tests.factories.images import image, opened
 from tests.faults.server import free_port
 

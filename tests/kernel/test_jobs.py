@@ -16,7 +16,8 @@ from app.contracts.commerce import OrderPlaced
 from app.core.ids import new_id
 from app.kernel.contacts.models import Contact
 from app.kernel.jobs.service import JobContext
-from app.kernel.work import NOTICE_FAN_OUT, Runtime
+from app.kernel.telling import NOTICE_FAN_OUT
+from app.kernel.work import Runtime
 from tests.factories.tenants import World
 from tests.kernel.job_runner import MAX_DELIVERIES
 from tests.kernel.queue_probe import (

@@ -17,7 +17,8 @@ from app.kernel.jobs.service import JobContext
 from app.kernel.notifications import rules
 from app.kernel.notifications.delivery import NoticeDeliveryService
 from app.kernel.notifications.models import Notice
-from app.kernel.work import NOTICE_FAN_OUT, Runtime
+from app.kernel.telling import NOTICE_FAN_OUT
+from app.kernel.work import Runtime
 from app.main import Largo
 from tests.factories.commerce import key, make_shop
 from tests.factories.notices import (

@@ -22,10 +22,11 @@ from app.core.clock import now
 from app.core.guard import Guard
 from app.core.ids import new_id
 from app.kernel.jobs.service import Handler
+from app.kernel.telling import NOTICE_FAN_OUT, WEBHOOK_FAN_OUT
 from app.kernel.webhooks import jobs, rules
 from app.kernel.webhooks.delivery import DeliveryService
 from app.kernel.webhooks.models import WebhookDelivery, WebhookEndpoint
-from app.kernel.work import NOTICE_FAN_OUT, WEBHOOK_FAN_OUT, Runtime, unit_of_work
+from app.kernel.work import Runtime, unit_of_work
 from tests.factories.commerce import key
 from tests.factories.notices import waiting
 from tests.factories.receiver import receiving, reply

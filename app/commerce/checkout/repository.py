@@ -23,7 +23,7 @@ from app.commerce.checkout.basis import Basis
 from app.commerce.checkout.rows import Row
 from app.commerce.shipping.rules import Point
 from app.core.database import Database, fetch_one, raw
-from app.kernel.work import Answer, Telling
+from app.kernel.telling import Answer, Telling
 
 _CONTEXT = """
 WITH s AS MATERIALIZED (SELECT * FROM stores WHERE slug = $1),

@@ -42,7 +42,8 @@ from app.core.clock import now
 from app.core.ids import new_id
 from app.core.problems import Problem
 from app.kernel.idempotency import Intent
-from app.kernel.work import Answer, Caller, Runtime, Telling, Work, WorkFactory
+from app.kernel.telling import Answer, Telling
+from app.kernel.work import Caller, Runtime, Work, WorkFactory
 
 _CREATED = 201
 

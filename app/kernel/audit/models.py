@@ -17,6 +17,9 @@ class AuditEntry(TenantModel):
     actor_kind: Mapped[str]
     actor_id: Mapped[UUID | None]
     actor_name: Mapped[str]
+    impersonator_id: Mapped[UUID | None]
+    """Who of the platform acted in the user's name."""
+    impersonator_name: Mapped[str | None]
     action: Mapped[str]
     resource: Mapped[str]
     resource_id: Mapped[UUID | None]

@@ -23,6 +23,8 @@ class AuditRepository(Repository[AuditEntry]):
         for column, value in equal:
             if value is not None:
                 statement = statement.where(column == value)
+        if wanted.resources is not None:
+            statement = statement.where(AuditEntry.resource.in_(wanted.resources))
         if wanted.since is not None:
             statement = statement.where(AuditEntry.created_at >= wanted.since)
         if wanted.until is not None:

@@ -12,7 +12,7 @@ from app.kernel.audit.models import AuditEntry
 
 COLUMNS = (
     "created_at", "actor_kind", "actor_id", "actor_name", "action", "resource", "resource_id",
-    "facts", "ip", "user_agent", "request_id", "id",
+    "facts", "ip", "user_agent", "request_id", "id", "impersonator_id", "impersonator_name",
 )  # fmt: skip
 
 

@@ -14,9 +14,13 @@ from app.core.schema import Output
 class AuditRead(Output):
     id: UUID
     created_at: datetime
-    actor_kind: str = Field(description="user, api_key, public, job or system.")
+    actor_kind: str = Field(description="user, api_key, public, job, system or platform.")
     actor_id: UUID | None
     actor_name: str
+    impersonator_id: UUID | None = Field(
+        description="Who of the platform acted in the user's name."
+    )
+    impersonator_name: str | None
     action: str
     resource: str
     resource_id: UUID | None
@@ -37,3 +41,5 @@ class AuditFilter:
     since: datetime | None = None
     until: datetime | None = None
     """Exclusive."""
+    resources: tuple[str, ...] | None = None
+    """Any of these."""

@@ -162,6 +162,9 @@ class FileRepository(Repository[StoredFile]):
         )
         return sum(changed.scalars())
 
+    async def every(self) -> Sequence[StoredFile]:
+        return await self.all(self.query())
+
     async def erasing(self, ids: Collection[UUID]) -> Sequence[StoredFile]:
         """Those of the ids whose bytes are to go."""
         found = select(StoredFile).where(StoredFile.id.in_(ids), StoredFile.state == "erasing")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -165,12 +165,11 @@ class FileService:
 
     async def keys_to_erase(self, ids: Collection[UUID]) -> list[str]:
         """Every key whose bytes are to go, thumbnails first."""
-        keys = []
-        for file in await self.files.erasing(ids):
-            if file.is_image:
-                keys += [thumbnail_key(file.key, side) for side in THUMBNAIL_SIDES]
-            keys.append(file.key)
-        return keys
+        return _keys(await self.files.erasing(ids))
+
+    async def every_key(self) -> list[str]:
+        """All that this tenant has in the store: for whoever deletes the tenant itself."""
+        return _keys(await self.files.every())
 
     async def forget(self, ids: Collection[UUID]) -> None:
         """Their bytes are gone."""
@@ -281,3 +280,12 @@ def _signed(key: str, expires: int) -> bytes:
 
 def _signer(runtime: Runtime) -> Signer:
     return Signer(runtime.settings.order_tracking_secret, "media")
+
+
+def _keys(files: Iterable[StoredFile]) -> list[str]:
+    keys = []
+    for file in files:
+        if file.is_image:
+            keys += [thumbnail_key(file.key, side) for side in THUMBNAIL_SIDES]
+        keys.append(file.key)
+    return keys

@@ -28,8 +28,9 @@ from pgqueuer.queries import Queries
 from app.contracts.platform import JobHeld
 from app.core.ids import new_id
 from app.kernel.jobs.places import Places
+from app.kernel.telling import JOBS, NOTICE_FAN_OUT
 from app.kernel.tenancy import UnknownTenant
-from app.kernel.work import JOBS, NOTICE_FAN_OUT, Actor, Runtime, WorkFactory, unit_of_work
+from app.kernel.work import Actor, Runtime, WorkFactory, unit_of_work
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from app.contracts.gateways.messaging import GatewayFailure
 from app.kernel.jobs.service import JobContext, RetryLater
 from app.kernel.notifications.delivery import DELIVER, NoticeDeliveryService
-from app.kernel.work import NOTICE_FAN_OUT
+from app.kernel.telling import NOTICE_FAN_OUT
 
 __all__ = ["DELIVER", "NOTICE_FAN_OUT", "deliver", "fan_out"]
 

@@ -37,6 +37,7 @@ from app.kernel.sessions.problems import (
 from app.kernel.sessions.refreshing import refresh
 from app.kernel.sessions.schemas import (
     CodeLogin,
+    ImpersonatorRead,
     Login,
     LoginChallenge,
     LoginRead,
@@ -141,7 +142,7 @@ async def change_own_password(request: Request, body: PasswordChange, works: Wor
     await change_password(works, who, body.current_password, body.password)
 
 
-@router.post("/logout", status_code=204, dependencies=[tenant_member()])
+@router.post("/logout", status_code=204, dependencies=[tenant_member(also_impersonated=True)])
 async def logout(request: Request, response: Response, sessions: Sessions) -> None:
     """End the current session."""
     await sessions.log_out(request.scope["meta"].identity)
@@ -154,7 +155,7 @@ async def who_am_i(request: Request) -> MeRead:
     meta = request.scope["meta"]
     who, tenant = meta.identity, meta.tenant
     on = tenant.modules | ALWAYS_ON
-    granted = grants_of(who)
+    granted, by = grants_of(who), who.impersonator
     return MeRead(
         id=who.user_id,
         email=who.email,
@@ -166,6 +167,8 @@ async def who_am_i(request: Request) -> MeRead:
         tenant_name=tenant.name,
         modules=sorted(m for m in MODULES if m in on),
         grants=sorted(g for g in granted if g.partition(".")[0] in on),
+        impersonated_by=by and ImpersonatorRead(name=by.name, expires_at=by.expires_at),
+        first_access_test=tenant.first_access_test,
     )
 
 

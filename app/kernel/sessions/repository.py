@@ -9,6 +9,7 @@ from sqlalchemy import delete, select, update
 
 from app.core.clock import now
 from app.core.repository import Repository
+from app.kernel.impersonations.models import Impersonation
 from app.kernel.sessions.models import RefreshToken, UserSession
 from app.kernel.sessions.problems import SessionNotFound
 from app.kernel.tenants.models import Tenant
@@ -46,17 +47,19 @@ class SessionRepository(Repository[UserSession]):
         )
         return found.scalars().all()
 
-    async def alive(self, user_id: UUID) -> Sequence[UserSession]:
-        """The user's sessions that are not over, newest first."""
-        return await self.all(
-            self.query()
-            .where(
-                UserSession.user_id == user_id,
-                UserSession.revoked_at.is_(None),
-                UserSession.expires_at > now(),
-            )
-            .order_by(UserSession.id.desc())
+    async def alive(self, user_id: UUID, *, opened_by_user: bool = False) -> Sequence[UserSession]:
+        """The user's sessions that are not over, newest first; those in which somebody works in
+        the user's name are left out with ``opened_by_user``.
+        """
+        statement = self.query().where(
+            UserSession.user_id == user_id,
+            UserSession.revoked_at.is_(None),
+            UserSession.expires_at > now(),
         )
+        if opened_by_user:
+            marked = select(Impersonation.id).where(Impersonation.session_id == UserSession.id)
+            statement = statement.where(~marked.exists())
+        return await self.all(statement.order_by(UserSession.id.desc()))
 
     async def revoke(self, ids: Sequence[UUID], reason: str) -> None:
         await self.session.execute(

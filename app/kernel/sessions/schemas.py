@@ -104,6 +104,11 @@ class MemberRead(Output):
     role: str
 
 
+class ImpersonatorRead(Output):
+    name: str = Field(description="E-mail of the person of the platform.")
+    expires_at: datetime
+
+
 class MeRead(MemberRead):
     session_id: UUID
     tenant_id: UUID
@@ -111,6 +116,12 @@ class MeRead(MemberRead):
     tenant_name: str
     modules: list[str]
     grants: list[str] = Field(description="What this member may do, as module.action.")
+    impersonated_by: ImpersonatorRead | None = Field(
+        description="Who of the platform works in this member's name; null: the member does."
+    )
+    first_access_test: bool = Field(
+        description="Show the first steps as if this were the first access."
+    )
 
 
 class SessionRead(Output):

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from app.contracts.platform import ImpersonationEnded
 from app.core.clock import now
 from app.core.crypto import SignatureInvalid, Signer, token_hash
 from app.core.ids import new_token
@@ -260,7 +261,7 @@ async def open_session(
     """
     sessions, settings = SessionRepository(work.session), work.runtime.settings
     user.last_login_at = now()
-    alive = await sessions.alive(user.id)
+    alive = await sessions.alive(user.id, opened_by_user=True)
     surplus = [s.id for s in alive[settings.max_active_sessions - 1 :]]
     if surplus:
         await sessions.revoke(surplus, "session-limit")
@@ -338,6 +339,14 @@ class SessionService:
         """End the current session; it is refused everywhere within a second."""
         await self.sessions.revoke([who.session_id], "logout")
         self.work.record("auth.logged_out", "session", who.session_id)
+        if who.impersonator is not None:
+            told = ImpersonationEnded(
+                impersonation_id=who.impersonator.impersonation_id,
+                user_id=who.user_id,
+                by=who.impersonator.name,
+                reason="logout",
+            )
+            self.work.publish(told)
         self.work.ring(identities.TOPIC)
 
     async def own(self, who: Identity) -> Sequence[UserSession]:

@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.model import Json, Model
+from app.kernel.tenants.rules import effective_limits, effective_modules
 
 
 class Tenant(Model):
@@ -31,6 +32,11 @@ class Tenant(Model):
     limits: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     plan_code: Mapped[str | None] = mapped_column(ForeignKey("plans.code"), index=True)
     """The plan last applied: modules and limits are a copy of its own from that moment."""
+    module_overrides: Mapped[Json] = mapped_column(server_default=text("'{}'"))
+    """Modules switched on (true) or off (false) beside the plan; they outlast its changes."""
+    limit_overrides: Mapped[Json] = mapped_column(server_default=text("'{}'"))
+    """The tenant's own limits in place of the plan's; null: without limit."""
+    first_access_test: Mapped[bool] = mapped_column(server_default=text("false"))
     hosts: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     timezone: Mapped[str] = mapped_column(server_default="America/Sao_Paulo")
     currency: Mapped[str] = mapped_column(server_default="BRL")
@@ -39,3 +45,11 @@ class Tenant(Model):
     onboarding: Mapped[Json] = mapped_column(server_default=text("'{}'"))
     """What the owner answered while setting the tenant up."""
     onboarding_completed_at: Mapped[datetime | None]
+
+    @property
+    def effective_modules(self) -> list[str]:
+        return effective_modules(self.modules, self.module_overrides)
+
+    @property
+    def effective_limits(self) -> dict[str, int]:
+        return effective_limits(self.limits, self.limit_overrides)

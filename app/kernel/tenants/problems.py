@@ -13,3 +13,8 @@ class TenantNotFound(NotFound):
 class OrganizationSlugTaken(Conflict):
     code = "organization-slug-taken"
     title = "Another organization has this name in its address: choose a different slug."
+
+
+class HostTaken(Conflict):
+    code = "host-taken"
+    title = "Another tenant is reached at this host: take it off there first."

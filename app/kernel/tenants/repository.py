@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar
 from uuid import UUID
 
@@ -13,8 +13,13 @@ from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
 from app.kernel.tenants.models import Tenant
-from app.kernel.tenants.problems import OrganizationSlugTaken, TenantNotFound
+from app.kernel.tenants.problems import HostTaken, OrganizationSlugTaken, TenantNotFound
 from app.kernel.tenants.schemas import TenantFilter
+
+_LOCK_HOSTS = "SELECT pg_advisory_xact_lock(hashtextextended('tenant-hosts', 22))"
+_TAKEN = """
+SELECT h FROM tenants t, unnest(t.hosts) AS h WHERE t.id <> $1 AND h = ANY ($2::text[]) LIMIT 1
+"""
 
 
 class TenantRepository(Repository[Tenant]):
@@ -53,6 +58,25 @@ class TenantRepository(Repository[Tenant]):
         return await self.session.scalar(
             select(Tenant.id).where(Tenant.is_super_admin).order_by(Tenant.id).limit(1)
         )
+
+    async def claim_hosts(self, tenant_id: UUID, hosts: Collection[str]) -> None:
+        """Make sure that these hosts lead to no other tenant. Raises HostTaken.
+
+        Who claims hosts waits for whoever claimed before: no two see the same one free.
+        """
+        driver = await self.raw()
+        await driver.execute(_LOCK_HOSTS)
+        taken = await driver.fetchval(_TAKEN, tenant_id, list(hosts))
+        if taken is not None:
+            raise HostTaken(host=taken)
+
+    async def forget(self, tenant_id: UUID) -> None:
+        """Delete the row; all of its tenant's rows cascade, which may take minutes."""
+        driver = await self.raw()
+        await driver.execute("SET LOCAL statement_timeout = '10min'")
+        # Rows of one tenant refer to each other: what goes first is found missing only at the end.
+        await driver.execute("SET CONSTRAINTS ALL DEFERRED")
+        await driver.execute("DELETE FROM tenants WHERE id = $1", tenant_id)
 
     async def upsert(self, slug: str, fields: Mapping[str, object]) -> None:
         """One statement, so that two scripts starting together make one tenant."""

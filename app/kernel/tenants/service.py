@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict, Unpack
 from uuid import UUID
 
 from app.core.pagination import Page, PageRequest
+from app.kernel import identity as identities
 from app.kernel.tenancy import TOPIC, TenantContext, UnknownTenant
 from app.kernel.tenants.models import Tenant
 from app.kernel.tenants.repository import TenantRepository
@@ -31,6 +32,9 @@ class TenantFields(TypedDict, total=False):
     trial_ends_at: datetime | None
     onboarding: dict[str, Any]
     onboarding_completed_at: datetime | None
+    module_overrides: dict[str, bool]
+    limit_overrides: dict[str, int | None]
+    first_access_test: bool
 
 
 class TenantService:
@@ -74,18 +78,29 @@ class TenantRegister:
         return await self.tenants.get(tenant_id, lock=lock)
 
     async def add(self, tenant: Tenant) -> Tenant:
-        """Raises OrganizationSlugTaken."""
+        """Raises OrganizationSlugTaken, HostTaken."""
+        if tenant.hosts:
+            await self.tenants.claim_hosts(tenant.id, tenant.hosts)
         return await self.tenants.add(tenant)
 
     async def matching(self, page: PageRequest, wanted: TenantFilter) -> Page[Tenant]:
         return await self.tenants.matching(page, wanted)
 
+    async def forget(self, tenant: Tenant) -> None:
+        """Delete a locked tenant and every row that it owns; every process looks again."""
+        await self.tenants.forget(tenant.id)
+        self.work.ring(TOPIC, str(tenant.id))
+        self.work.ring(identities.TOPIC, str(tenant.id))
+
     async def change(self, tenant: Tenant, **fields: Unpack[TenantFields]) -> dict[str, object]:
         """Set these fields of a locked tenant and make every process look again.
 
         Answers the values before of those that changed; none: nothing was written.
+        Raises HostTaken.
         """
         before = {k: old for k, v in fields.items() if (old := getattr(tenant, k)) != v}
+        if "hosts" in before:
+            await self.tenants.claim_hosts(tenant.id, fields["hosts"])
         for name in before:
             setattr(tenant, name, fields[name])  # type: ignore[literal-required]
         if before:

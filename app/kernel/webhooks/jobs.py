@@ -6,10 +6,11 @@ from uuid import UUID
 
 from app.core.guard import NotDelivered, UrlRefused
 from app.kernel.jobs.service import JobContext, RetryLater
+from app.kernel.telling import WEBHOOK_FAN_OUT
 from app.kernel.webhooks.delivery import Attempt, DeliveryService, Outcome
 from app.kernel.webhooks.rules import Full, Lanes
 from app.kernel.webhooks.service import DELIVER
-from app.kernel.work import WEBHOOK_FAN_OUT, Runtime
+from app.kernel.work import Runtime
 
 __all__ = ["DELIVER", "WEBHOOK_FAN_OUT", "deliver", "fan_out"]
 

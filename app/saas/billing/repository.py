@@ -34,6 +34,15 @@ class AccountRepository(Repository[BillingAccount]):
         )
         return (await self.session.scalars(statement.order_by(seen).limit(limit))).all()
 
+    async def is_charged(self, tenant_id: UUID) -> bool:
+        """Whether the vendor has a subscription of this tenant that is not over."""
+        found = select(BillingAccount.id).where(
+            BillingAccount.id == tenant_id,
+            BillingAccount.subscription_id.is_not(None),
+            BillingAccount.status.not_in(("canceled", "incomplete_expired")),
+        )
+        return await self.session.scalar(found) is not None
+
     async def tenant_of(self, customer_id: str) -> UUID | None:
         """Whose account has this customer of the vendor."""
         return await self.session.scalar(

@@ -39,6 +39,11 @@ async def tenant_of_customer(runtime: Runtime, customer_id: str) -> UUID | None:
         return await AccountRepository(session).tenant_of(customer_id)
 
 
+async def is_charged(work: UnitOfWork, tenant_id: UUID) -> bool:
+    """Whether the vendor would go on charging this tenant; in a ``platform_work``."""
+    return await AccountRepository(work.session).is_charged(tenant_id)
+
+
 async def look_again(runtime: Runtime) -> int:
     """Queue a look at accounts not seen for a day: a notice can be lost. Once an hour in each
     process; how many looks.

@@ -10,22 +10,34 @@ from fastapi import APIRouter, Query
 from app.core.pagination import PageRead, Paging
 from app.core.problems import problems
 from app.kernel.access import system_admin
+from app.kernel.idempotency import Idempotent, ReplayableRoute
+from app.kernel.limits import LimitReached
 from app.kernel.tenants.models import Tenant
-from app.kernel.tenants.problems import TenantNotFound
+from app.kernel.tenants.problems import HostTaken, OrganizationSlugTaken, TenantNotFound
 from app.kernel.tenants.schemas import TenantFilter
 from app.kernel.work import service
-from app.saas.central.problems import PlatformNotSuspendable
+from app.saas.central.problems import (
+    DeletionNotConfirmed,
+    PlatformNotSuspendable,
+    TenantNotDeletable,
+    TenantStillCharged,
+)
 from app.saas.central.schemas import (
+    FirstAccessTest,
     PlanApply,
     Status,
     SubscriptionStatus,
+    TenantCreate,
     TenantRead,
     TenantSuspend,
+    TenantUpdate,
 )
 from app.saas.central.service import CentralService
 from app.saas.plans.problems import PlanNotFound, PlanNotOffered
 
-router = APIRouter(prefix="/api/v1/admin/central/tenants", tags=["central"])
+router = APIRouter(
+    prefix="/api/v1/admin/central/tenants", tags=["central"], route_class=ReplayableRoute
+)
 Central = Annotated[CentralService, service(CentralService)]
 
 
@@ -45,6 +57,20 @@ async def list_tenants(
     return PageRead[TenantRead].model_validate(await central.listed(page, wanted))
 
 
+@router.post(
+    "",
+    status_code=201,
+    response_model=TenantRead,
+    dependencies=[system_admin(), Idempotent],
+    responses=problems(
+        OrganizationSlugTaken, HostTaken, PlanNotFound, PlanNotOffered, LimitReached
+    ),
+)
+async def create_tenant(body: TenantCreate, central: Central) -> Tenant:
+    """Make a tenant with its owner, on a plan."""
+    return await central.create(body)
+
+
 @router.get(
     "/{tenant_id}",
     response_model=TenantRead,
@@ -54,6 +80,45 @@ async def list_tenants(
 async def get_tenant(tenant_id: UUID, central: Central) -> Tenant:
     """One tenant."""
     return await central.get(tenant_id)
+
+
+@router.patch(
+    "/{tenant_id}",
+    response_model=TenantRead,
+    dependencies=[system_admin()],
+    responses=problems(TenantNotFound, HostTaken),
+)
+async def update_tenant(tenant_id: UUID, body: TenantUpdate, central: Central) -> Tenant:
+    """Change a tenant: name, hosts, region, and what it has beside its plan."""
+    return await central.update(tenant_id, body)
+
+
+@router.delete(
+    "/{tenant_id}",
+    status_code=204,
+    dependencies=[system_admin()],
+    responses=problems(
+        TenantNotFound, TenantNotDeletable, TenantStillCharged, DeletionNotConfirmed
+    ),
+)
+async def delete_tenant(
+    tenant_id: UUID,
+    central: Central,
+    confirm: Annotated[str, Query(max_length=63, description="The tenant's slug, typed again.")],
+) -> None:
+    """Delete a suspended tenant with everything it has: there is no way back."""
+    await central.delete(tenant_id, confirm)
+
+
+@router.put(
+    "/{tenant_id}/first-access-test",
+    response_model=TenantRead,
+    dependencies=[system_admin()],
+    responses=problems(TenantNotFound),
+)
+async def test_first_access(tenant_id: UUID, body: FirstAccessTest, central: Central) -> Tenant:
+    """Show the tenant's members the first steps as on their first day, or stop."""
+    return await central.test_first_access(tenant_id, is_on=body.is_on)
 
 
 @router.post(
