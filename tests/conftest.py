@@ -73,6 +73,10 @@ def environment() -> Iterator[dict[str, str]]:
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         "FRONTEND_URL": "https://app.largo.example",
         "MEDIA_ROOT": str(ROOT / ".local" / "test-media"),
+        # A test that wants mail or signed notices configures them; the others see neither.
+        "SMTP_HOST": "",
+        "STRIPE_WEBHOOK_SECRET": "",
+        "BILLING_WEBHOOK_SECRET": "",
     }
     subprocess.run(
         [sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=found, check=True

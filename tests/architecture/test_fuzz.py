@@ -79,8 +79,10 @@ def _vendors(sandbox_url: str) -> dict[str, str]:
 async def server(
     environment: dict[str, str], sandbox_url: str, owner_sql: Owner
 ) -> AsyncIterator[ServerProcess]:
-    """A process of its own; afterwards what other tests would meet is gone: jobs and plans."""
-    plans = [row["code"] for row in await owner_sql.fetch("SELECT code FROM plans")]
+    """A process of its own; afterwards what other tests would meet is as before: jobs, plans and
+    who ticks."""
+    rows = await owner_sql.fetch("SELECT code, to_jsonb(p)::text AS row FROM plans p")
+    plans = [row["code"] for row in rows]
     last_job = await owner_sql.fetchval("SELECT coalesce(max(id), 0) FROM pgqueuer")
     process = ServerProcess(environment, **_vendors(sandbox_url))
     await process.start()
@@ -90,6 +92,15 @@ async def server(
     made = "NOT plan_code = ANY($1::text[])"
     await owner_sql.execute(f"UPDATE tenants SET plan_code = NULL WHERE {made}", plans)  # noqa: S608
     await owner_sql.execute("DELETE FROM plans WHERE NOT code = ANY($1::text[])", plans)
+    await owner_sql.execute("UPDATE schedules SET is_enabled = false")
+    for row in rows:
+        columns = ", ".join(json.loads(row["row"]))
+        await owner_sql.execute(
+            f"UPDATE plans p SET ({columns}) = (SELECT {columns} "  # noqa: S608 - its own columns
+            "FROM jsonb_populate_record(NULL::plans, $1::text::jsonb)) WHERE p.code = $2",
+            row["row"],
+            row["code"],
+        )
 
 
 async def _session(world: World, user_id: UUID) -> tuple[UUID, str]:
