@@ -31,8 +31,8 @@ class Requests:
     """A latency histogram by method, path template and status; half a microsecond a request."""
 
     def __init__(self) -> None:
-        self.counts: dict[Series, list[int]] = {}
-        self.sums: dict[Series, float] = {}
+        self.counts: dict[Series, list[float]] = {}
+        """Requests by upper bound of their seconds, and at last the sum of all seconds."""
 
     def add(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -40,10 +40,9 @@ class Requests:
         row = self.counts.get(key)
         if row is None:
             key = self._bounded(key)
-            row = self.counts.setdefault(key, [0] * (len(BOUNDS_S) + 1))
-            self.sums.setdefault(key, 0.0)
+            row = self.counts.setdefault(key, [0] * (len(BOUNDS_S) + 2))
         row[bisect_left(BOUNDS_S, seconds)] += 1
-        self.sums[key] += seconds
+        row[-1] += seconds
 
     def _bounded(self, key: Series) -> Series:
         """Strangers choose methods, and statuses multiply: the number of series has an end."""

@@ -81,10 +81,10 @@ def _requests(seen: Requests) -> Iterator[str]:
     for (method, route, status), row in sorted(seen.counts.items()):
         labels = {"method": method, "route": route, "status": str(status)}
         total = 0
-        for bound, count in zip((*BOUNDS_S, "+Inf"), row, strict=True):
-            total += count
+        for bound, count in zip((*BOUNDS_S, "+Inf"), row, strict=False):
+            total += int(count)
             yield _line(f"{name}_bucket", {**labels, "le": str(bound)}, total)
-        yield _line(f"{name}_sum", labels, seen.sums[method, route, status])
+        yield _line(f"{name}_sum", labels, row[-1])
         yield _line(f"{name}_count", labels, total)
 
 
