@@ -134,12 +134,26 @@ async def _assert_whole(world: World) -> None:
         told = await work.session.scalars(
             select(AuditEntry.facts).where(AuditEntry.action == "commerce.stock_reported")
         )
-        reports = {facts["stock_report_id"] for facts in told}
+        reports = Counter(facts["stock_report_id"] for facts in told)
     assert len(by_schedule) == SCHEDULES
+    assert await _untold(world, reports) == []
     assert len(reports) == SCHEDULES * 3
     for decided in by_schedule.values():
         assert [state for _, state in decided] == ["skipped"] * 2 + ["succeeded"] * 3
         assert len({tick for tick, _ in decided}) == 5
+
+
+async def _untold(world: World, reports: Counter[str]) -> list[dict[str, object]]:
+    """Runs that ended well and told nothing: when, and what stock there is."""
+    found = await system(
+        world.runtime,
+        "SELECT r.id::text AS run, r.moved_at, r.ended_at, "
+        "(SELECT array_agg(l.on_hand) FROM stock_levels l WHERE l.tenant_id = r.tenant_id) "
+        "AS stock FROM schedule_runs r WHERE r.tenant_id = $1 AND r.state = 'succeeded' "
+        "ORDER BY r.ended_at",
+        world.tenant.id,
+    )
+    return [run for run in found if run["run"] not in reports]
 
 
 @pytest.mark.parametrize(

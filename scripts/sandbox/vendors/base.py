@@ -126,7 +126,9 @@ class Vendor(Played):
         if self.knobs.late_ms:
             # The answer is what was true before the wait: two of them can arrive in wrong order.
             await asyncio.sleep(random.uniform(0, self.knobs.late_ms / 1000))
-        if reply.verdict == "accepted" and self.knobs.take_drop():
+        # Who hung up meanwhile, at its own deadline, must not use up the loss meant for the next.
+        heard = reply.verdict == "accepted" and not await request.is_disconnected()
+        if heard and self.knobs.take_drop():
             entry.verdict = "answer dropped"
             await cut(request)
         if reply.respond is not None:
