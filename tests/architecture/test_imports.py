@@ -50,6 +50,7 @@ LARGER_SLICES = {
     "app.commerce.checkout.draft": 2.2,
     "app.commerce.checkout.rows": 2.3,
     "app.commerce.checkout.builder": 3.5,
+    "app.commerce.checkout.group_commit": 3.5,
     "app.commerce.checkout.prices": 3.5,
     "app.commerce.checkout.short": 5,
     "app.commerce.imports.order_batch": 3.5,
@@ -100,6 +101,7 @@ DATABASE = {
     "app.kernel.work": "opens and commits the session",
     "app.kernel.jobs.service": "gives the job engine its own connections",
     "app.commerce.catalog.snapshot": "names the type of a driver row",
+    "app.commerce.checkout.group_commit": "a statement of its own is all it is",
     "app.commerce.imports.service": "reports each row that the database refuses, and goes on",
 }
 """Who besides core, models and repositories may know sqlalchemy."""

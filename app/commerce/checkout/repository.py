@@ -1,29 +1,25 @@
-"""The statements of a checkout: read all it depends on, write all it means, or both at once.
+"""The statements of a checkout: read all it depends on, write all it means.
 
-Hand-written on the driver (DESIGN §12): one trip each instead of some fifteen. The texts of
-``write_order`` and ``place_order`` are in alembic/checkout_1.sql. The lock order is the same in
+Hand-written on the driver (DESIGN §12): one trip each instead of some fifteen. The text of
+``write_order`` is in alembic/checkout_1.sql. The lock order is the same in
 every writer: promotions by id, the tenant's counter, the contact, stock by item.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.commerce.checkout import rows
 from app.commerce.checkout.basis import Basis
 from app.commerce.checkout.rows import Row
 from app.commerce.shipping.rules import Point
-from app.core.database import Database, fetch_one, raw
-from app.kernel.telling import Answer, Telling
+from app.core.database import fetch_one, raw
 
 _CONTEXT = """
 WITH s AS MATERIALIZED (SELECT * FROM stores WHERE slug = $1),
@@ -85,14 +81,6 @@ SELECT id FROM promotions WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPD
 """
 
 _WRITE = "SELECT number, is_blocked, taken, scarce FROM write_order($1::text::jsonb)"
-
-_AT_ONCE = """
-SELECT outcome, number
-FROM place_order($1, $2, $3::text::jsonb, $4, $5, $6, $7, $8, $9, $10)
-"""
-log = logging.getLogger(__name__)
-_NOT_ORDINARY = "LG001"
-"""What place_order raises to undo what it wrote: blocked, sold out meanwhile, or scarce now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,44 +156,6 @@ class CheckoutRepository:
         row = await fetch_one(self.session, _WRITE, orjson.dumps(order).decode())
         scarce = _many(row["scarce"])
         return Placed(row["number"], bool(row["is_blocked"]), row["taken"], scarce)
-
-
-async def place_at_once(
-    database: Database,
-    telling: Telling,
-    version: int,
-    order: dict[str, Any],
-    token: str,
-    answer: Answer,
-) -> int | None:
-    """Write order, events, jobs and answer in one statement that is its own transaction.
-
-    ``token`` stands in all of them where the number belongs. None when nothing was written, as
-    the prices moved on, the intent has an answer already, or the order is not an ordinary one
-    (``LG001``). Whatever else fails is None, too: the long way asks for the intent's answer first,
-    so an order that was placed after all is not placed again.
-    """
-    try:
-        async with database.tenant_driver() as driver:
-            row = await driver.fetchrow(
-                _AT_ONCE,
-                telling.tenant.id,
-                version,
-                orjson.dumps(order).decode(),
-                token,
-                telling.told().decode(),
-                answer.key,
-                answer.fingerprint,
-                answer.status,
-                answer.media_type,
-                answer.body.decode(),
-            )
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, PoolTimeout) as error:
-        if getattr(error, "sqlstate", None) != _NOT_ORDINARY:
-            log.warning("checkout.not_at_once", extra={"error": type(error).__name__})
-        return None
-    number: int | None = row["number"] if row else None
-    return number
 
 
 def _many(text: str | None) -> list[Row]:

@@ -1,10 +1,10 @@
 """Preview and place an order: the nine steps, one transaction, no network inside.
 
 There are two ways to the same order. ``take_at_once``: priced by what the process remembers,
-written by one statement that refuses to write when the prices moved on. ``take_order``, the long
-way: read, lock, price and write step by step in a Work; it alone knows how to refuse, so whatever
-is not an ordinary order of remembered things goes that way, and comes out as if there were no
-other.
+written by one statement (``group_commit``) that refuses to write when the prices moved on.
+``take_order``, the long way: read, lock, price and write step by step in a Work; it alone knows
+how to refuse, so whatever is not an ordinary order of remembered things goes that way, and comes
+out as if there were no other.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from app.commerce.checkout.asked import Asked
 from app.commerce.checkout.basis import Basis
 from app.commerce.checkout.builder import build, item_names, shortage_lines
 from app.commerce.checkout.draft import Draft
+from app.commerce.checkout.group_commit import group_commit
 from app.commerce.checkout.prices import PREFETCH, price_books
 from app.commerce.checkout.problems import (
     ChangeTooSmall,
@@ -30,7 +31,7 @@ from app.commerce.checkout.problems import (
     PriceChanged,
     ShippingChanged,
 )
-from app.commerce.checkout.repository import CheckoutRepository, place_at_once
+from app.commerce.checkout.repository import CheckoutRepository
 from app.commerce.checkout.rows import Row
 from app.commerce.checkout.schemas import CartIn, CheckoutIn
 from app.commerce.orders.rules import OrderStatus
@@ -117,8 +118,7 @@ async def take_at_once(caller: Caller, order: CheckoutIn, intent: Intent) -> Ans
     telling = caller.telling()
     telling.publish(placed.event())
     actor = (caller.actor.kind, caller.actor.name)
-    number = await place_at_once(
-        runtime.database,
+    number = await group_commit(runtime).place(
         telling,
         basis.version,
         draft.document(placed.id, placed.promised_at, actor),
