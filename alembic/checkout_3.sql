@@ -62,3 +62,13 @@ BEGIN
     numbers[n] := placed.number;
   END LOOP;
 END $$;
+
+-- What every order writes has no foreign key to its tenant: it goes with the tenant all the same.
+CREATE FUNCTION forget_tenant() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM audit_entries WHERE tenant_id = OLD.id;
+  DELETE FROM idempotency_records WHERE tenant_id = OLD.id;
+  DELETE FROM orders WHERE tenant_id = OLD.id;
+  DELETE FROM stream_events WHERE tenant_id = OLD.id;
+  RETURN NULL;
+END $$;

@@ -38,7 +38,10 @@ def enable_tenant_rls(table: str, grants: str = "SELECT, INSERT, UPDATE, DELETE"
 
 
 def one_of(column: str, values: type[object] | tuple[str, ...]) -> str:
-    """A CHECK condition for a status column: text + CHECK, as enums are not leakproof."""
+    """A CHECK condition for a status column: text + CHECK, as enums are not leakproof.
+
+    The values are one constant: Postgres parses the conditions anew for each statement that
+    inserts, and a list costs it as many expressions as it has members.
+    """
     members = [str(v) for v in values]  # type: ignore[union-attr]
-    listed = ", ".join(f"'{v}'" for v in members)
-    return f"{column} IN ({listed})"
+    return f"{column} = ANY ('{{{','.join(members)}}}'::text[])"

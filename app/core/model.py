@@ -49,14 +49,18 @@ class Model(DeclarativeBase):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
-def _has_parent(table: Any) -> bool:
-    """Whether a row dies with another row of its tenant: then that one vouches for the tenant.
+def _needs_tenant(table: Any) -> bool:
+    """Whether a foreign key to ``tenants`` is wanted: it costs a look-up and a row lock on every
+    insert, and an order inserts two dozen rows.
 
-    A foreign key to ``tenants`` as well would cost a look-up and a row lock on every insert, and
-    an order inserts a dozen such rows.
+    A row that dies with another row of its tenant has that one vouch for the tenant.
     """
+    if table.__dict__.get("__goes_by_trigger__", False):
+        return False
     constraints = table.__dict__.get("__table_args__", ())
-    return any(isinstance(c, ForeignKeyConstraint) and c.ondelete == "CASCADE" for c in constraints)
+    return not any(
+        isinstance(c, ForeignKeyConstraint) and c.ondelete == "CASCADE" for c in constraints
+    )
 
 
 class TenantModel(Model):
@@ -69,12 +73,14 @@ class TenantModel(Model):
     """
 
     __abstract__ = True
+    __goes_by_trigger__: ClassVar[bool] = False
+    """Set on what every order writes: ``forget_tenant``, a trigger of ``tenants``, deletes it."""
 
     @declared_attr
     def tenant_id(cls) -> Mapped[UUID]:
         # Filled by Postgres from the transaction's own scope: code never sets it.
         return mapped_column(
-            *([] if _has_parent(cls) else [ForeignKey("tenants.id", ondelete="CASCADE")]),
+            *([ForeignKey("tenants.id", ondelete="CASCADE")] if _needs_tenant(cls) else []),
             server_default=text("app_tenant_id()"),
             primary_key=True,
             sort_order=-2,

@@ -38,6 +38,7 @@ class IdempotencyKeyMissing(Problem):
 
 class IdempotencyRecord(TenantModel):
     __tablename__ = "idempotency_records"
+    __goes_by_trigger__ = True
     __table_args__ = (unique_within_tenant("key"),)
 
     key: Mapped[str]

@@ -23,7 +23,9 @@ TENANTS = 250
 ORDERS = 4000
 """Different request bodies; every one is sent with a key of its own."""
 CATALOGUE = f"/api/v1/catalog?store={data.STORE}"
-CATALOGUE_GATE, CHECKOUT_GATE = 0.70, 0.70
+CATALOGUE_GATE, CHECKOUT_GATE = 0.70, 1.0
+TAIL_GATE, POSTGRES_GATE = 1.2, 1.5
+"""How much longer the slowest one in a hundred may take, and how much more of Postgres one costs."""
 MEMORY_GATE_MB, START_GATE_S = 180.0, 3.0
 IDLE_SECONDS = 5.0
 WARM_UP_SECONDS = 3.0
@@ -229,11 +231,27 @@ def checkout(bench: Bench) -> Outcome:
             "checkout req/s : nine trips", mine, base, per_second, bound=CHECKOUT_GATE, unit="/s"
         ),
         compare("checkout p50 : nine trips", mine, base, p50, unit=" ms"),
-        compare("checkout p99 : nine trips", mine, base, p99, unit=" ms"),
+        compare(
+            "checkout p99 : nine trips",
+            mine,
+            base,
+            p99,
+            bound=TAIL_GATE,
+            at_least=False,
+            unit=" ms",
+        ),
         compare("checkout app CPU : nine trips", mine, base, server_us, unit=" us"),
         compare("checkout pg CPU : nine trips", mine, base, postgres_us, unit=" us"),
         compare("checkout req/s : pgbench", mine, sql, per_second, unit="/s"),
-        compare("checkout pg CPU : pgbench", mine, sql, postgres_us, unit=" us"),
+        compare(
+            "checkout pg CPU : pgbench",
+            mine,
+            sql,
+            postgres_us,
+            bound=POSTGRES_GATE,
+            at_least=False,
+            unit=" us",
+        ),
     ]
     return Outcome([sql, base, mine], gates)
 

@@ -30,7 +30,7 @@ FITTING: dict[tuple[str, str], Any] = {
 }
 
 _number = itertools.count(1)
-_ALLOWED = re.compile(r"^\s*(\w+)\s+IN\s+\((.*)\)\s*$", re.DOTALL)
+_ALLOWED = re.compile(r"(\w+) (?:IN \(|= ANY \('\{)([^)}]+)")
 
 
 def references(table: Table) -> list[ForeignKeyConstraint]:
@@ -103,7 +103,7 @@ def _is_unique(table: Table, column: str) -> bool:
 
 
 def _allowed(table: Table, column: str) -> str | None:
-    """The first value that a ``column IN (...)`` check names."""
+    """The first value that a ``one_of`` check names."""
     for check in table.constraints:
         if isinstance(check, CheckConstraint):
             found = _ALLOWED.match(str(check.sqltext))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from app.core.ddl import TENANT_ROLE
+from app.core.model import TenantModel
 from app.kernel.work import Runtime
 from app.wiring import METADATA, SYSTEM_OBJECTS, SYSTEM_TABLES
 from tests.architecture.conftest import Owner, scopes_left
@@ -176,7 +178,17 @@ async def test_references_carry_their_tenant(owner_sql: Owner) -> None:
         assert row["target"] in TENANT_NAMES, f"{row['conname']} leaves the tenant"
         at = row["source_columns"].index("tenant_id")
         assert row["target_columns"][at] == "tenant_id", row["conname"]
-    dying = {"tenants"}
+    trigger = await owner_sql.fetchval(
+        "SELECT prosrc FROM pg_proc p JOIN pg_trigger t ON t.tgfoid = p.oid "
+        "WHERE t.tgrelid = 'tenants'::regclass AND t.tgname = 'forget_tenant'"
+    )
+    by_trigger = {
+        str(mapper.local_table)
+        for mapper in TenantModel.registry.mappers
+        if getattr(mapper.class_, "__goes_by_trigger__", False)
+    }
+    assert by_trigger == set(re.findall(r"DELETE FROM (\w+)", trigger))
+    dying = {"tenants"} | by_trigger
     for _ in TENANT_NAMES:
         dying |= {table for table, owners in owned.items() if owners & dying}
     assert dying - {"tenants"} == TENANT_NAMES, "every row goes with its tenant, or its owner"

@@ -40,6 +40,7 @@ class OrderCounter(TenantModel):
 
 class Order(TenantModel):
     __tablename__ = "orders"
+    __goes_by_trigger__ = True
     __table_args__ = (
         unique_within_tenant("number"),
         within_tenant("store_id", "stores"),

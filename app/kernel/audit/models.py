@@ -12,6 +12,7 @@ from app.core.model import Json, TenantModel
 
 class AuditEntry(TenantModel):
     __tablename__ = "audit_entries"
+    __goes_by_trigger__ = True
     __table_args__ = (Index("audit_entries_tenant_id_resource_id_idx", "tenant_id", "resource_id"),)
 
     actor_kind: Mapped[str]

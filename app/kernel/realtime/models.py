@@ -10,6 +10,7 @@ from app.core.model import Json, TenantModel
 
 class StreamEvent(TenantModel):
     __tablename__ = "stream_events"
+    __goes_by_trigger__ = True
     __table_args__ = (
         Index("stream_events_tenant_id_seq_idx", "tenant_id", "seq", unique=True),
         # For pruning by age alone: rows lie in the order of their insertion, so a few kB suffice
