@@ -25,7 +25,7 @@ ORDERS = 4000
 CATALOGUE = f"/api/v1/catalog?store={data.STORE}"
 CATALOGUE_GATE, CHECKOUT_GATE = 0.70, 1.0
 TAIL_GATE, POSTGRES_GATE = 1.2, 1.5
-"""How much longer the slowest one in a hundred may take, and how much more of Postgres one costs."""
+"""How much longer the slowest in a hundred may take; how much more of Postgres one costs."""
 MEMORY_GATE_MB, START_GATE_S = 180.0, 3.0
 IDLE_SECONDS = 5.0
 WARM_UP_SECONDS = 3.0
