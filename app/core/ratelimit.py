@@ -52,27 +52,44 @@ class Decision(NamedTuple):
 
 
 class LocalLimiter:
-    """GCRA in a dict: exact within this process."""
+    """GCRA of one limit in a dict: exact within this process."""
 
-    def __init__(self, size: int = 50_000) -> None:
-        self._tat: dict[tuple[str, str], float] = {}
-        self._size = size
+    def __init__(self, limit: Limit, size: int = 50_000) -> None:
+        self.limit, self._size = limit, size
+        self._interval = limit.period_s / limit.burst
+        # Up to here more than half are left after one more, as ``take`` counts what is left.
+        self._half = (limit.burst - 2 - limit.burst // 2) * self._interval
+        self._tat: dict[str, float] = {}
 
-    def take(self, limit: Limit, key: str) -> Decision:
+    def has_plenty(self, key: str) -> bool:
+        """Count one request of ``key`` if more than half of its budget is left.
+
+        False: nothing was counted, ``take`` knows more. Most requests are far from any limit, and
+        this is all that they pay for it.
+        """
+        at = time.monotonic()
+        tat = self._tat.get(key, 0.0)
+        if tat <= at:
+            tat = at
+            if len(self._tat) >= self._size:
+                return False
+        if tat - at > self._half:
+            return False
+        self._tat[key] = tat + self._interval
+        return True
+
+    def take(self, key: str) -> Decision:
         """Count one request of ``key``; the theoretical arrival time is the whole state."""
         at = time.monotonic()
-        interval = limit.period_s / limit.burst
-        name = (limit.name, key)
-        tat = self._tat.get(name, at)
-        if tat < at:
-            tat = at
-        room = limit.period_s - interval - (tat - at)
+        tat = max(self._tat.get(key, at), at)
+        room = self.limit.period_s - self._interval - (tat - at)
         if room < -1e-9:
             return Decision(False, 0, -room)
         if len(self._tat) >= self._size:
             self._tat = {k: v for k, v in self._tat.items() if v > at}
-        self._tat[name] = tat + interval
-        return Decision(True, int(room / interval), 0.0, int(tat + interval - at) + 1)
+        self._tat[key] = tat + self._interval
+        remaining = int(room / self._interval)
+        return Decision(True, remaining, 0.0, int(tat + self._interval - at) + 1)
 
 
 class SharedLimiter:
@@ -80,7 +97,7 @@ class SharedLimiter:
 
     def __init__(self, redis: Redis) -> None:
         self._script = redis.register_script(_LUA)
-        self._local = LocalLimiter()
+        self._local: dict[Limit, LocalLimiter] = {}
         self._said = "found"
 
     async def take(self, limit: Limit, key: str) -> Decision:
@@ -92,7 +109,8 @@ class SharedLimiter:
             )
         except (RedisError, OSError) as error:
             self._say("lost", type(error).__name__)
-            return self._local.take(limit, key)
+            local = self._local.get(limit) or self._local.setdefault(limit, LocalLimiter(limit))
+            return local.take(key)
         self._say("found")
         return Decision(bool(allowed), int(remaining), int(wait_ms) / 1000, int(reset_s))
 

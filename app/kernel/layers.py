@@ -68,31 +68,48 @@ class Layers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start = time.perf_counter()
-        meta = scope["meta"] = Meta(scope)
-        span = None if self._spans is None else self._traced(scope, meta)
+        if "meta" not in scope:  # else the server has asked already
+            ready = self.answer_now(scope)
+            if ready is not None:
+                status, headers, body = ready
+                await send({"type": "http.response.start", "status": status, "headers": headers})
+                await send({"type": "http.response.body", "body": body})
+                return
+        meta: Meta = scope["meta"]
         try:
-            refused = self._enter(scope, meta)
-            if refused is None and self._tenancy.known(meta):
-                ready = self._ready_answer(scope, meta)
-                if ready is not None:
-                    meta.status, headers, body = ready
-                    headers = [*headers, *self._strict.by_content["data"], *meta.out]
-                    await send(
-                        {"type": "http.response.start", "status": meta.status, "headers": headers}
-                    )
-                    await send({"type": "http.response.body", "body": body})
-                    return
-            await self._serve(scope, receive, self._with_headers(meta, send), refused)
+            await self._serve(scope, receive, self._with_headers(meta, send), meta.refused)
         finally:
-            seconds = time.perf_counter() - start
-            route = meta.route or getattr(scope.get("route"), "path", None) or "unmatched"
-            self._requests.add(scope["method"], route, meta.status, seconds)
-            if ACCESS.enabled:
-                ACCESS.add(self._log.line(scope, meta, route, seconds))
-            if span is not None:
-                tenant_id = meta.tenant.id if meta.tenant is not None else None
-                span.end(scope["method"], route, meta.status, tenant_id)
+            self._end(scope, meta)
+
+    def answer_now(self, scope: Scope) -> tuple[int, Headers, bytes] | None:
+        """The whole answer, when it is ready: nothing is awaited, so a server may ask for it
+        before it makes a task (app/server.py).
+
+        None: the request has entered, and waits in ``scope["meta"]`` for ``__call__``.
+        """
+        meta = Meta(scope)
+        if self._spans is not None:
+            meta.span = self._traced(scope, meta)
+        meta.refused = self._enter(scope, meta)
+        scope["meta"] = meta
+        if meta.refused is None and self._tenancy.known(meta):
+            ready = self._ready_answer(scope, meta)
+            if ready is not None:
+                meta.status, headers, body = ready
+                self._end(scope, meta)
+                return meta.status, [*headers, *self._strict.by_content["data"], *meta.out], body
+        return None
+
+    def _end(self, scope: Scope, meta: Meta) -> None:
+        """Count the request and write its line."""
+        seconds = time.perf_counter() - meta.start
+        route = meta.route or getattr(scope.get("route"), "path", None) or "unmatched"
+        self._requests.add(scope["method"], route, meta.status, seconds)
+        if ACCESS.enabled:
+            ACCESS.add(self._log.line(scope, meta, route, seconds))
+        if meta.span is not None:
+            tenant_id = meta.tenant.id if meta.tenant is not None else None
+            meta.span.end(scope["method"], route, meta.status, tenant_id)
 
     def _traced(self, scope: Scope, meta: Meta) -> Request | None:
         if self._spans is None or scope["path"] in OF_NO_TENANT:
@@ -101,7 +118,8 @@ class Layers:
 
     def _enter(self, scope: Scope, meta: Meta) -> Problem | None:
         self._log.enter(scope, meta)
-        self._strict.enter(scope, meta)
+        if scope["path"] == "/docs":
+            meta.content = "docs"
         refused = self._hosts.enter(meta)
         if refused is None and b"origin" in meta.headers:
             refused = self._cors.enter(scope, meta)
@@ -114,13 +132,19 @@ class Layers:
             meta.route = scope["path"]
         return found
 
-    async def _routed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        short = self._short.get(scope["path"]) if scope["method"] == "POST" else None
-        if short is not None:
-            receive, done = await self._answered_short(short, scope, receive, send)
-            if done:
-                return
-        await self._app(scope, receive, send)
+    async def _turn_back(self, scope: Scope, send: Send, refused: Problem | None) -> None:
+        """Refuse, or answer a browser that asks whether it may ask."""
+        if refused is not None:
+            await answer(refused, scope, send)
+            return
+        headers = [*self._cors.preflight(scope["meta"]), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _serve_short(self, short: Short, scope: Scope, receive: Receive, send: Send) -> None:
+        receive, is_done = await self._answered_short(short, scope, receive, send)
+        if not is_done:
+            await self._app(scope, receive, send)
 
     async def _answered_short(
         self, short: Short, scope: Scope, receive: Receive, send: Send
@@ -165,19 +189,18 @@ class Layers:
     ) -> None:
         meta: Meta = scope["meta"]
         try:
-            if refused is not None:
-                await answer(refused, scope, send)
-                return
-            if meta.is_preflight:
-                headers = [*self._cors.preflight(meta), (b"content-length", b"0")]
-                await send({"type": "http.response.start", "status": 204, "headers": headers})
-                await send({"type": "http.response.body", "body": b""})
+            if refused is not None or meta.is_preflight:
+                await self._turn_back(scope, send, refused)
                 return
             if meta.tenant is None and scope["path"] not in OF_NO_TENANT:
                 meta.tenant = await self._tenancy.resolve(meta)
             if meta.tenant is not None and API_RATE in meta.tenant.limits:
                 await self._limits.of_plan(meta, meta.tenant)
-            await self._routed(scope, receive, send)
+            short = self._short.get(scope["path"]) if scope["method"] == "POST" else None
+            if short is None:
+                await self._app(scope, receive, send)
+            else:
+                await self._serve_short(short, scope, receive, send)
         except Problem as problem:
             await answer(problem, scope, send)
         except Exception:

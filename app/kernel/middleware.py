@@ -136,10 +136,6 @@ class SecurityHeaders:
             "data": [self._SHARED[0], *hsts],
         }
 
-    def enter(self, scope: Scope, meta: Meta) -> None:
-        if scope["path"] == "/docs":
-            meta.content = "docs"
-
 
 class RequestLog:
     """Gives the request its id and knows who asks; afterwards writes its line."""
@@ -184,7 +180,6 @@ class RateLimit:
 
     def __init__(self, settings: Settings, runtime: Runtime) -> None:
         self._runtime, self._tokens, self._keys = runtime, runtime.tokens, runtime.keys
-        self._limiter = LocalLimiter()
         self._reads = self._told(Limit("reads", settings.rate_limit_reads_per_minute, 60))
         self._writes = self._told(Limit("anonymous", settings.rate_limit_anonymous, 15 * 60))
         self._off = settings.environment == "test"
@@ -197,13 +192,15 @@ class RateLimit:
             or scope["path"].startswith(_SIGNED)
             or self._is_member(meta)
         )
-        limit, policy, left = self._reads if reads else self._writes
-        decision = self._limiter.take(limit, meta.client_ip)
+        limiter, policy, left = self._reads if reads else self._writes
+        # Told from half of the budget on: before that nobody needs to slow down.
+        if limiter.has_plenty(meta.client_ip):
+            return None
+        decision = limiter.take(meta.client_ip)
         if not decision.allowed:
             meta.out += (policy, (b"ratelimit", left % (0, int(decision.retry_after_s) + 1)))
             return refusal(decision)
-        # Told from half of the budget on: before that nobody needs to slow down.
-        if decision.remaining * 2 <= limit.burst:
+        if decision.remaining * 2 <= limiter.limit.burst:
             meta.out += (policy, (b"ratelimit", left % (decision.remaining, decision.reset_s)))
         return None
 
@@ -230,8 +227,9 @@ class RateLimit:
             return False
 
     @staticmethod
-    def _told(limit: Limit) -> tuple[Limit, tuple[bytes, bytes], bytes]:
-        return limit, policy_of(limit), b'"%b";r=%%d;t=%%d' % limit.name.encode()
+    def _told(limit: Limit) -> tuple[LocalLimiter, tuple[bytes, bytes], bytes]:
+        left = b'"%b";r=%%d;t=%%d' % limit.name.encode()
+        return LocalLimiter(limit), policy_of(limit), left
 
 
 class Tenancy:

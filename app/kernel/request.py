@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 from starlette.types import Scope, Send
 
 from app.core import problems
 from app.core.problems import Problem
 from app.kernel.identity import Identity
 from app.kernel.tenancy import TenantContext
+
+if TYPE_CHECKING:
+    from app.core.tracing import Request
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -26,8 +32,12 @@ class Meta:
     is_preflight = False
     tenant: TenantContext | None = None
     identity: Identity | None = None
+    refused: Problem | None = None
+    """What a step found wrong, before anything was asked of the request's route."""
+    span: Request | None = None
 
     def __init__(self, scope: Scope) -> None:
+        self.start = time.perf_counter()
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.out: Headers = []
 

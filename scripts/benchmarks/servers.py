@@ -60,6 +60,7 @@ def start(
     cores: Cores,
     path: str,
     factory: bool = False,
+    protocol: str = "httptools",
 ) -> Server:
     """Start ``application`` on a free port and return when ``path`` is answered without a 5xx.
 
@@ -69,7 +70,7 @@ def start(
     port = free_port()
     log.unlink(missing_ok=True)
     address = ["--host", "127.0.0.1", "--port", str(port)]
-    fast = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    fast = ["--loop", "uvloop", "--http", protocol, "--no-access-log", "--log-level", "warning"]
     fast += ["--no-proxy-headers", "--no-server-header"]
     command = [str(PYTHON), "-m", "uvicorn", application, *address, *fast]
     started = time.perf_counter()

@@ -158,7 +158,7 @@ def start_server(
 
 def uvicorn(application: str, host: str, port: int) -> list[str]:
     address = ["--host", host, "--port", str(port)]
-    fast = ["--loop", "uvloop", "--http", "httptools"]
+    fast = ["--loop", "uvloop", "--http", "app.server:ReadyProtocol"]
     return [str(env.PYTHON), "-m", "uvicorn", application, *address, *fast]
 
 
