@@ -134,15 +134,31 @@ def create_app(config: Settings | None = None) -> Largo:
 def _install_database_handlers(api: FastAPI) -> None:
     @api.exception_handler(DBAPIError)
     async def _database(request: Request, exc: DBAPIError) -> Response:
+        if exc.connection_invalidated or _is_closed(exc.orig):
+            return _retry_later(request)
         return _from_database(request, exc, getattr(exc.orig, "sqlstate", None))
 
     @api.exception_handler(asyncpg.PostgresError)
     async def _driver(request: Request, exc: asyncpg.PostgresError) -> Response:
         return _from_database(request, exc, exc.sqlstate)
 
+    @api.exception_handler(asyncpg.InterfaceError)
+    async def _interface(request: Request, exc: asyncpg.InterfaceError) -> Response:
+        if not _is_closed(exc):
+            raise exc
+        return _retry_later(request)
+
     @api.exception_handler(PoolTimeout)
     async def _pool(request: Request, exc: PoolTimeout) -> Response:
         return _retry_later(request)
+
+
+def _is_closed(error: BaseException | None) -> bool:
+    """Whether the driver says that the server ended the connection between two statements.
+
+    It has no class of its own for that, and no code: the words are all there is.
+    """
+    return error is not None and "connection is closed" in str(error)
 
 
 def _from_database(request: Request, error: Exception, sqlstate: str | None) -> Response:

@@ -46,8 +46,8 @@ from app.contracts.gateways.messaging import MessageGateway
 from app.contracts.gateways.oauth import OAuthGateway
 from app.contracts.gateways.push import PushGateway
 from app.contracts.notices import EVERYWHERE, NoticeKind, notice_kinds
-from app.contracts.platform import JobHeld, WebhookEndpointDisabled
-from app.contracts.saas import InUse, UpgradeAdvice
+from app.contracts.platform import ConnectionExpired, JobHeld, WebhookEndpointDisabled
+from app.contracts.saas import InUse, SubscriptionDoubled, UpgradeAdvice
 from app.contracts.schedules import SchedulePaused
 from app.conversations.notifications import jobs as order_news
 from app.conversations.notifications import models as _order_news
@@ -66,6 +66,7 @@ from app.kernel.apikeys.endpoints import router as apikeys_router
 from app.kernel.audit import models as _audit
 from app.kernel.audit.endpoints import router as audit_router
 from app.kernel.connections import models as _connections
+from app.kernel.connections import rules as connection_rules
 from app.kernel.connections.endpoints import ai_router as ai_connections_router
 from app.kernel.connections.endpoints import router as connections_router
 from app.kernel.connections.providers import router as providers_router
@@ -81,6 +82,7 @@ from app.kernel.groups import models as _groups
 from app.kernel.groups.endpoints import router as groups_router
 from app.kernel.impersonations import models as _impersonations
 from app.kernel.impersonations.endpoints import router as impersonations_router
+from app.kernel.impersonations.jobs import tell_expired
 from app.kernel.inbox import jobs as inbox
 from app.kernel.inbox import models as _inbox
 from app.kernel.inbox.endpoints import router as inbox_router
@@ -128,6 +130,7 @@ from app.kernel.webhooks import models as _webhooks
 from app.kernel.webhooks import rules as webhook_rules
 from app.kernel.webhooks.endpoints import router as webhooks_router
 from app.saas.billing import models as _billing
+from app.saas.billing import rules as billing_rules
 from app.saas.billing.endpoints import router as billing_router
 from app.saas.billing.jobs import (
     RECONCILE,
@@ -285,6 +288,14 @@ NOTICES = notice_kinds(
         schedule_rules.paused_notice, EVERYWHERE,
     ),
     NoticeKind(
+        ConnectionExpired, "Conexão encerrada", "platform.connections:write",
+        connection_rules.expired_notice, EVERYWHERE,
+    ),
+    NoticeKind(
+        SubscriptionDoubled, "Assinatura em dobro", "platform.billing:write",
+        billing_rules.doubled_notice, EVERYWHERE,
+    ),
+    NoticeKind(
         JobHeld, "Tarefa parada", "platform.jobs:write", job_rules.held_notice, EVERYWHERE,
         is_for_platform=True,
     ),
@@ -312,6 +323,7 @@ SCHEDULABLE: Schedulable = {stock_news.LOW_STOCK_REPORT: "commerce"}
 
 BEATS: tuple[Beat, ...] = (
     health.beat, tick_all, prune_now_and_then, queue_cleaning, forget_old_notices, look_again,
+    tell_expired,
 )  # fmt: skip
 
 SHORT: dict[str, Short] = {checkout_short.PATH: checkout_short.short}

@@ -33,7 +33,7 @@ class ImpersonationStarted(Event):
 
 
 class ImpersonationEnded(Event):
-    """It was ended before its time; ``reason`` is ``logout``, ``platform`` or ``tenant``."""
+    """``reason`` is ``logout``, ``platform`` or ``tenant``; ``expired``: its time was over."""
 
     name: ClassVar[str] = "platform.impersonation_ended"
     resource: ClassVar[str] = "impersonation"

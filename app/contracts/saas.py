@@ -52,6 +52,16 @@ class SubscriptionChanged(Event):
     status_before: str
 
 
+class SubscriptionDoubled(Event):
+    """The vendor charges the tenant for further subscriptions beside the one that counts."""
+
+    name: ClassVar[str] = "billing.subscription_doubled"
+    resource: ClassVar[str] = "tenant"
+    tenant_id: UUID
+    subscription_ids: list[str]
+    """The further ones."""
+
+
 class TrialEnding(Event):
     """The trial ends in a few days; without a way to pay, the modules end with it."""
 

@@ -22,7 +22,7 @@ from app.kernel.middleware import (
 )
 from app.kernel.request import Headers, Meta, answer
 from app.kernel.tenancy import OF_NO_TENANT
-from app.kernel.throttle import API_RATE
+from app.kernel.throttle import RATES
 from app.kernel.work import Runtime
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class Layers:
                 return
             if meta.tenant is None and scope["path"] not in OF_NO_TENANT:
                 meta.tenant = await self._tenancy.resolve(meta)
-            if meta.tenant is not None and API_RATE in meta.tenant.limits:
+            if meta.tenant is not None and not RATES.isdisjoint(meta.tenant.limits):
                 await self._limits.of_plan(meta, meta.tenant)
             short = self._short.get(scope["path"]) if scope["method"] == "POST" else None
             if short is None:

@@ -19,6 +19,7 @@ LIMITS: dict[str, Kind] = {
     "whatsapp_numbers": "total",
     "storage_bytes": "total",
     "api_requests_per_minute": "rate",
+    "api_key_requests_per_minute": "rate",
 }
 """Everything a plan may limit. ``counted`` is read off the rows themselves; ``month`` is a counter
 that starts anew with the tenant's calendar month, ``total`` one that only giving back lowers;

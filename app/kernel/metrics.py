@@ -27,10 +27,10 @@ Labels = dict[str, str]
 Sample = tuple[Labels, float]
 
 _JOBS = """
-SELECT status::text AS status, count(*) AS jobs,
+SELECT entrypoint, status::text AS status, count(*) AS jobs,
   coalesce(extract(epoch FROM max(now() - greatest(execute_after, created))
     FILTER (WHERE execute_after <= now())), 0)::float8 AS age
-FROM pgqueuer GROUP BY 1
+FROM pgqueuer GROUP BY 1, 2 ORDER BY 1, 2
 """
 
 
@@ -118,14 +118,18 @@ def _pools(runtime: Runtime) -> list[Sample]:
 
 
 async def _jobs(runtime: Runtime) -> list[str]:
-    """Depth and age of the queue; ``failed`` jobs are the dead ones held for a person."""
+    """Depth and age of the queue by kind; ``failed`` jobs are the dead ones held for a person."""
     async with runtime.database.system_driver() as driver:
         rows = await driver.fetch(_JOBS)
-    depth = [({"status": row["status"]}, float(row["jobs"])) for row in rows]
-    due = max((row["age"] for row in rows if row["status"] == "queued"), default=0.0)
+    depth = [
+        ({"entrypoint": row["entrypoint"], "status": row["status"]}, float(row["jobs"]))
+        for row in rows
+    ]
+    waiting = [row for row in rows if row["status"] == "queued"]
+    due = [({"entrypoint": row["entrypoint"]}, row["age"]) for row in waiting]
     return [
         *_family("largo_jobs", "gauge", depth),
-        *_family("largo_jobs_oldest_due_seconds", "gauge", [({}, due)]),
+        *_family("largo_jobs_oldest_due_seconds", "gauge", due),
     ]
 
 

@@ -28,7 +28,14 @@ from app.core.tokens import TokenInvalid
 from app.kernel.identity import claims_from, key_from
 from app.kernel.request import Headers, Meta
 from app.kernel.tenancy import TenantContext, TenantSuspended, UnknownTenant
-from app.kernel.throttle import API_RATE, limit_tenant, policy_of, refusal
+from app.kernel.throttle import (
+    API_RATE,
+    KEY_RATE,
+    limit_key,
+    limit_tenant,
+    policy_of,
+    refusal,
+)
 from app.kernel.work import Runtime
 
 log = logging.getLogger(__name__)
@@ -205,15 +212,31 @@ class RateLimit:
         return None
 
     async def of_plan(self, meta: Meta, tenant: TenantContext) -> None:
-        """Count a member's request against the plan's rate. Raises TooMany.
+        """Count a member's or a key's request against the plan's rates. Raises TooMany.
 
         Only the tenant's own: else any stranger could use up a shop's budget.
         """
+        key = key_from(meta)
+        if key is not None:
+            await self._of_key(meta, tenant, key)
+            return
         try:
             claims = claims_from(self._runtime.tokens, meta)
         except TokenInvalid:
             return
         if claims is not None and claims.tenant_id == tenant.id:
+            await self._of_tenant(meta, tenant)
+
+    async def _of_key(self, meta: Meta, tenant: TenantContext, key: str) -> None:
+        found = await self._keys.identity(key)  # kept for a second, and asked for again by the gate
+        if found is None or found.key is None or found.tenant_id != tenant.id:
+            return
+        if KEY_RATE in tenant.limits:
+            await limit_key(self._runtime, meta, found.key.id, tenant.limits[KEY_RATE])
+        await self._of_tenant(meta, tenant)
+
+    async def _of_tenant(self, meta: Meta, tenant: TenantContext) -> None:
+        if API_RATE in tenant.limits:
             await limit_tenant(self._runtime, meta, tenant, tenant.limits[API_RATE])
 
     def _is_member(self, meta: Meta) -> bool:

@@ -1,8 +1,8 @@
 """What is kept for how long, and the beat that deletes the rest in small bites.
 
 Logs grow for ever unless somebody ends them: the live stream, stored answers, deliveries of
-webhooks, runs of schedules. Every worker prunes every ten minutes; rows that another one is
-deleting are skipped.
+webhooks, notices, runs of schedules. Every worker prunes every ten minutes; rows that another one
+is deleting are skipped.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from datetime import timedelta
 from typing import NamedTuple
 
+from app.kernel.notifications.rules import RETENTION as NOTICES
 from app.kernel.realtime.rules import RETENTION as STREAM
 from app.kernel.work import Runtime
 
@@ -37,6 +38,8 @@ KEPT = (
     ),
     Kept("idempotency_records", timedelta(days=2), "true"),
     Kept("webhook_deliveries", timedelta(days=30), "t.state <> 'pending'"),
+    # Unread ones too: what nobody looked at for so long is no news. Their deliveries go along.
+    Kept("notices", NOTICES, "true"),
     Kept("schedule_runs", timedelta(days=90), "t.ended_at IS NOT NULL"),
 )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, Literal
+from uuid import UUID
 
 from fastapi import Depends, Request
 
@@ -21,6 +22,9 @@ from app.kernel.work import Runtime, runtime_of
 
 API_RATE = "api_requests_per_minute"
 """The plan's limit of what FastAPI answers for one tenant; ready bytes are not counted."""
+KEY_RATE = "api_key_requests_per_minute"
+"""The plan's limit for each API key by itself, so that one integration leaves the others theirs."""
+RATES = frozenset({API_RATE, KEY_RATE})
 
 By = Literal["member", "tenant", "address"]
 
@@ -54,6 +58,11 @@ def throttled(name: str, text: str, *, by: By = "member") -> Any:
 async def limit_tenant(runtime: Runtime, meta: Meta, tenant: TenantContext, burst: int) -> None:
     """Count one request of a tenant against its plan's rate. Raises TooMany."""
     await _take(runtime, meta, Limit("plan", max(burst, 1), 60), str(tenant.id))
+
+
+async def limit_key(runtime: Runtime, meta: Meta, key_id: UUID, burst: int) -> None:
+    """Count one request of an API key against its plan's rate of each. Raises TooMany."""
+    await _take(runtime, meta, Limit("key", max(burst, 1), 60), str(key_id))
 
 
 async def _take(runtime: Runtime, meta: Meta, limit: Limit, key: str) -> None:

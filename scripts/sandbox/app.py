@@ -38,7 +38,7 @@ class Sandbox:
 
     def __init__(self, settings: SandboxSettings) -> None:
         self.settings = settings
-        self.recorder = Recorder(settings.keep)
+        self.recorder = Recorder(settings.keep, settings.journal)
         self.callbacks = Callbacks(httpx.AsyncClient(timeout=10, trust_env=False))
         self.vendors: dict[str, Played] = {
             vendor.name: vendor(settings, self.recorder, self.callbacks) for vendor in VENDORS

@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -57,11 +58,12 @@ def instant() -> str:
 
 
 class Recorder:
-    """The last ``keep`` requests, in memory."""
+    """The last ``keep`` requests, in memory; all of them in the journal, where there is one."""
 
-    def __init__(self, keep: int) -> None:
+    def __init__(self, keep: int, journal: str = "") -> None:
         self._entries: deque[Received] = deque(maxlen=keep)
         self._ids = count(1)
+        self._journal = Path(journal) if journal else None
 
     def open(
         self, vendor: str, method: str, path: str, headers: dict[str, str], body: JsonValue
@@ -69,6 +71,22 @@ class Recorder:
         entry = Received(next(self._ids), instant(), vendor, method, path, headers, body)
         self._entries.append(entry)
         return entry
+
+    def note(self, entry: Received, path: str, body: bytes) -> None:
+        """Append an answered request to the journal, as it came over the wire."""
+        if self._journal is None:
+            return
+        line = {
+            "vendor": entry.vendor,
+            "method": entry.method,
+            "path": path,
+            "headers": entry.headers,
+            "body": body.decode("utf-8", "replace"),
+            "status": entry.status,
+            "verdict": entry.verdict,
+        }
+        with self._journal.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps(line) + "\n")
 
     def newest(self, vendor: str = "", contains: str = "", limit: int = 500) -> list[Received]:
         found: list[Received] = []

@@ -15,5 +15,8 @@ class SandboxSettings(BaseSettings):
     whatsapp_app_secret: str = ""
     stripe_webhook_url: str = ""
     stripe_webhook_secret: str = ""
+    journal: str = ""
+    """A file to which each request to a vendor is appended as a line of JSON, whole but for the
+    secrets in its headers; empty: none."""
     smtp_port: int = 0
     """Where letters are received; 0 takes a free port, which ``/_sandbox/health`` names."""

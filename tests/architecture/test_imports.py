@@ -35,8 +35,10 @@ LARGER_SLICES = {
     "app.kernel.jobs.admin": 4,
     "app.kernel.jobs.places": 3.5,
     "app.kernel.notifications.delivery": 4.1,
+    "app.kernel.realtime.places": 3.5,
     "app.kernel.schedules.runs": 3.5,
     "app.kernel.schedules.ticking": 4,
+    "app.kernel.schedules.words": 1,
     "app.kernel.sessions.attempts": 3.5,
     "app.kernel.sessions.refreshing": 4.5,
     "app.kernel.totp.enrolment": 4.5,
@@ -67,6 +69,7 @@ PACKAGES = {"app.commerce", "app.conversations", "app.kernel", "app.saas"}
 
 WEB = {
     "app.main": "it is the web application",
+    "app.server": "names the type of a request's scope",
     "app.wiring": "collects the routers",
     "app.kernel.access": "gates are dependencies",
     "app.kernel.health": "a router of its own",

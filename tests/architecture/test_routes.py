@@ -25,6 +25,7 @@ NOT_IDEMPOTENT = {
     "POST /api/v1/admin/central/tenants/{tenant_id}/users/{user_id}/password": "sets a value",
     "POST /api/v1/admin/files": "the content's hash is the key: the same bytes are the same file",
     "POST /api/v1/admin/jobs/{job_id}/retry": "sets a state; a second retry is refused",
+    "POST /api/v1/admin/central/tenants/{tenant_id}/jobs/{job_id}/retry": "the same",
     "POST /api/v1/admin/shipping/simulate": "writes nothing",
     "POST /api/v1/admin/users/{user_id}/password": "sets a value; the second does the same",
     "POST /api/v1/admin/webhooks": "its answer shows a secret, which is stored nowhere in the open",

@@ -13,6 +13,7 @@ from app.kernel.work import Runtime
 from app.main import Largo
 from scripts.local.environment import connected
 from tests.factories.tenants import Member, World
+from tests.factories.valkey import Valkey
 from tests.faults.server import ServerProcess
 from tests.sandbox.server import SandboxServer, http, sandbox, sandbox_url
 
@@ -64,3 +65,11 @@ def vendors(runtime: Runtime, sandbox: SandboxServer) -> Iterator[SandboxServer]
     runtime.settings = before.model_copy(update=hidden)
     yield sandbox
     runtime.settings = before
+
+
+@pytest.fixture
+async def valkey() -> AsyncIterator[Valkey]:
+    server = Valkey()
+    await server.start()
+    yield server
+    server.stop()

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 
 import httpx
 import pytest
 
 from app.contracts.commerce import StockLow
-from app.contracts.platform import WebhookEndpointDisabled
+from app.contracts.events import Event
+from app.contracts.platform import ConnectionExpired, WebhookEndpointDisabled
 from app.contracts.schedules import SchedulePaused
-from app.core.clock import now
-from app.core.ids import id_at, new_id
+from app.core.ids import new_id
 from app.kernel.jobs.service import JobContext
-from app.kernel.notifications import rules
 from app.kernel.notifications.delivery import NoticeDeliveryService
-from app.kernel.notifications.models import Notice
 from app.kernel.telling import NOTICE_FAN_OUT
 from app.kernel.work import Runtime
 from app.main import Largo
@@ -113,11 +110,15 @@ async def test_what_needs_no_telling_queues_nothing(world: World) -> None:
             SchedulePaused(schedule_id=new_id(), schedule_name="Estoque", failures=10),
             {"owner", "admin"}, "Falhou 10 vezes",
         ),
+        (
+            ConnectionExpired(connection_id=new_id(), provider="google", label="ana@loja.example"),
+            {"owner", "admin"}, "até alguém conectar a conta de novo",
+        ),
     ],
-    ids=["low stock", "webhook switched off", "schedule paused"],
+    ids=["low stock", "webhook switched off", "schedule paused", "connection ended"],
 )  # fmt: skip
 async def test_each_kind_reaches_who_can_do_something_about_it(
-    event: StockLow | WebhookEndpointDisabled | SchedulePaused,
+    event: Event,
     told: set[str], words: str, world: World, runtime: Runtime, sandbox: SandboxServer,
 ) -> None:  # fmt: skip
     staff = {role: await world.member(role) for role in ("admin", "manager", "agent", "viewer")}
@@ -297,18 +298,6 @@ async def test_a_chat_is_linked_once_there_is_a_bot(owner: httpx.AsyncClient, wo
     assert {"channel": "telegram", "is_ready": True} in channels
     assert (await owner.delete(path)).status_code == 204
     assert (await owner.delete(path)).status_code == 404
-
-
-async def test_what_is_older_than_the_retention_goes(world: World) -> None:
-    at = now() - rules.RETENTION
-    async with world.work() as work:
-        for days in (1, -1):
-            work.session.add(
-                Notice(id=id_at(at - timedelta(days=days)), user_id=world.owner.id,
-                       event_id=new_id(), kind=ORDER, title=f"{days}", body="")
-            )  # fmt: skip
-    await give(world)
-    assert [notice.title for notice in await notices(world)] == ["-1", "Novo pedido nº 7"]
 
 
 async def test_a_held_job_is_told_to_those_who_run_the_platform(

@@ -20,7 +20,7 @@ from app.core.redis import Bus
 from app.core.settings import Settings
 from app.core.vitals import Vitals
 from app.kernel import health
-from app.kernel.throttle import API_RATE, rate
+from app.kernel.throttle import API_RATE, KEY_RATE, rate
 from app.main import Largo, create_app
 from tests.conftest import serving
 from tests.factories.tenants import World, make_world
@@ -28,14 +28,6 @@ from tests.factories.valkey import Valkey
 from tests.faults.server import ServerProcess
 
 READY = "/health/ready"
-
-
-@pytest.fixture
-async def valkey() -> AsyncIterator[Valkey]:
-    server = Valkey()
-    await server.start()
-    yield server
-    server.stop()
 
 
 @asynccontextmanager
@@ -119,6 +111,40 @@ async def test_plan_limits_the_rate_of_a_tenants_members_alone(app: Largo, world
     assert answers[0].headers["ratelimit-policy"] == '"plan";q=3;w=60'
     assert answers[0].headers["ratelimit"].startswith('"plan";r=2;t=')
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 21
+
+
+async def test_plan_limits_each_key_by_itself_and_all_of_them_together(
+    app: Largo, world: World
+) -> None:
+    own = {"X-Tenant": world.tenant.slug, "Authorization": f"Bearer {world.owner.token}"}
+    path = "/api/v1/admin/stores"
+    async with _client(app) as client:
+        keys = []
+        for name in ("ERP", "Planilha"):
+            body = {"name": name, "scopes": ["commerce.stores:read"]}
+            made = await client.post("/api/v1/admin/api-keys", json=body, headers=own)
+            assert made.status_code == 201, made.text
+            keys.append({"X-Api-Key": made.json()["key"]})
+        async with app.runtime.database.system_driver() as driver:
+            await driver.execute(
+                "UPDATE tenants SET limits = jsonb_build_object($2::text, 2, $3::text, 5) "
+                "WHERE id = $1",
+                world.tenant.id,
+                KEY_RATE,
+                API_RATE,
+            )
+        await app.runtime.bus.ring("tenants", str(world.tenant.id))
+        stranger = {"X-Api-Key": keys[0]["X-Api-Key"] + "x", "X-Tenant": world.tenant.slug}
+        for _ in range(6):
+            assert (await client.get(path, headers=stranger)).status_code == 401
+        first = [await client.get(path, headers=keys[0]) for _ in range(3)]
+        second = [await client.get(path, headers=keys[1]) for _ in range(3)]
+        member = [await client.get(path, headers=own) for _ in range(2)]
+    assert [a.status_code for a in first] == [200, 200, 429]
+    assert [a.status_code for a in second] == [200, 200, 429], "the other key has its own"
+    assert [a.status_code for a in member] == [200, 429], "a refused one used up nothing of all"
+    assert first[0].headers["ratelimit-policy"] == '"key";q=2;w=60, "plan";q=5;w=60'
+    assert 1 <= int(first[-1].headers["retry-after"]) <= 31
 
 
 # Health -----------------------------------------------------------------------------------
@@ -208,8 +234,15 @@ async def test_metrics_count_what_happened(app: Largo, world: World) -> None:
         assert await _count(client, "/api/v1/auth/me", "200") == before + 3
     families = {f.name: f for f in text_string_to_metric_families(text)}
     assert world.tenant.slug not in text, "no paths and no tenants among the labels"
-    assert {s.labels["status"]: s.value for s in families["largo_jobs"].samples}["queued"] >= 1
-    assert families["largo_jobs_oldest_due_seconds"].samples[0].value >= 0
+    jobs = {
+        (s.labels["entrypoint"], s.labels["status"]): s.value
+        for s in families["largo_jobs"].samples
+    }
+    assert jobs["tests.metrics", "queued"] >= 1
+    due = {
+        s.labels["entrypoint"]: s.value for s in families["largo_jobs_oldest_due_seconds"].samples
+    }
+    assert due["tests.metrics"] >= 0
     samples = families["largo_pool_connections"].samples
     pools = {(s.labels["pool"], s.labels["state"]): s.value for s in samples}
     assert pools["tenant", "limit"] == app.runtime.settings.database_pool_size

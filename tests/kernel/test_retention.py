@@ -57,6 +57,15 @@ LOGS = (
         "VALUES ($1, $2, 'https://erp.example/ganchos', '{*}', 'x')",
     ),
     Log(
+        "notices",
+        "INSERT INTO notices (tenant_id, id, user_id, event_id, kind, title, body, created_at) "
+        "SELECT $1, gen_random_uuid(), $2, gen_random_uuid(), 'tests', $3, coalesce($5, ''), "
+        "now() - $4::interval FROM generate_series(1, $6)",
+        label="title",
+        parent="INSERT INTO users (tenant_id, id, email, name, password_hash, role) "
+        "VALUES ($1, $2, $2::uuid || '@loja.example', 'Ana', '!', 'viewer')",
+    ),
+    Log(
         "schedule_runs",
         "INSERT INTO schedule_runs "
         "(tenant_id, id, schedule_id, tick, reason, state, created_at, ended_at) "

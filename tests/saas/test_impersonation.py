@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.kernel.audit.models import AuditEntry
+from app.kernel.impersonations.jobs import tell_expired
 from app.kernel.impersonations.models import Impersonation
 from app.kernel.sessions.models import UserSession
 from app.kernel.sessions.service import open_session
@@ -167,6 +168,20 @@ async def test_it_ends_with_its_time(
     [shown] = (await owner.get(path, params={"is_active": False})).json()["items"]
     assert not shown["is_active"]
     assert (await owner.get(path, params={"is_active": True})).json()["items"] == []
+
+    async def told() -> list[dict[str, Any]]:
+        lines = [x for x in await trail(world) if x.action == "platform.impersonation_ended"]
+        return [line.facts for line in lines]
+
+    assert await told() == []
+    for _ in range(2):
+        app.runtime.caches.pop("impersonations.next", None)
+        await asyncio.gather(*(tell_expired(app.runtime) for _ in range(3)))
+        await tell_expired(app.runtime)  # not again so soon
+    [line] = await told()
+    assert (line["impersonation_id"], line["reason"]) == (shown["id"], "expired")
+    [kept] = (await owner.get(path, params={"is_active": False})).json()["items"]
+    assert kept["ended_at"] == kept["expires_at"]
     # Over is over: nothing is told twice.
     before = len(await trail(world))
     assert (await owner.delete(f"{path}/{shown['id']}")).status_code == 204

@@ -15,6 +15,7 @@ from app.main import Largo
 from tests.factories.commerce import key, make_shop
 from tests.factories.mail import visitor
 from tests.factories.tenants import PASSWORD, World
+from tests.saas.conftest import TENANTS
 from tests.sandbox.server import Json
 
 ORGANIZATIONS = "/api/v1/organizations"
@@ -30,6 +31,18 @@ async def as_agent(app: Largo, world: World) -> httpx.AsyncClient:
 
 async def mine(owner: httpx.AsyncClient) -> Json:
     return (await owner.get(ME)).json()
+
+
+async def test_what_was_agreed_beside_the_plan_is_what_is_shown(
+    root: httpx.AsyncClient, world: World, owner: httpx.AsyncClient
+) -> None:
+    await ensure_tenant(world.runtime, world.tenant.slug, limits={"users": 5, "stores": 1})
+    agreed = {"limit_overrides": {"users": 9}, "module_overrides": {"commerce": False}}
+    changed = await root.patch(f"{TENANTS}/{world.tenant.id}", json=agreed)
+    assert changed.status_code == 200, changed.text
+    found = await mine(owner)
+    assert found["limits"] == {"users": 9, "stores": 1}
+    assert "commerce" not in found["modules"]
 
 
 async def test_a_member_sees_the_organization_and_its_use(

@@ -148,9 +148,28 @@ async def test_jobs_of_all_tenants(root: httpx.AsyncClient, world: World, strang
     after = (await _dashboard(root))["health"]
     assert after["jobs_held"] - before["jobs_held"] == 1
     assert after["jobs_due"] - before["jobs_due"] == 2
+    await _retry_one_held_job(root, world, stranger, name)
     async with world.runtime.database.system_session() as session:
         await session.execute(text("DELETE FROM pgqueuer WHERE entrypoint = :n"), {"n": name})
         await session.commit()
+
+
+async def _retry_one_held_job(
+    root: httpx.AsyncClient, world: World, stranger: World, name: str
+) -> None:
+    path = f"{TENANTS}/{stranger.tenant.id}/jobs"
+    [held] = (await root.get(path, params={"state": "held"})).json()["items"]
+    assert held["entrypoint"] == name
+    elsewhere = await root.post(f"{TENANTS}/{world.tenant.id}/jobs/{held['id']}/retry")
+    assert elsewhere.json()["code"] == "job-not-found", "only with the tenant whose job it is"
+    assert (await root.get(path, params={"state": "held"})).json()["items"] == [held]
+    assert (await root.post(f"{path}/{held['id']}/retry")).status_code == 204
+    [again] = (await root.get(path)).json()["items"]
+    assert (again["id"], again["state"]) == (held["id"], "queued")
+    refused = await root.post(f"{path}/{held['id']}/retry")
+    assert (refused.status_code, refused.json()["code"]) == (409, "job-not-held")
+    [told] = [line for line in await trail(stranger) if line.action == "job.retried"]
+    assert (told.actor_kind, told.facts) == ("platform", {"job_id": held["id"]})
 
 
 async def test_webhooks_of_all_tenants(

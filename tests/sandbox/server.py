@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.core.http import new_http_client
+from tests.sandbox.descriptions import Asked, faults, is_there
 
 ROOT = Path(__file__).parents[2]
 # Not ``uvicorn --fd``: it takes the socket for a Unix one, so TCP_NODELAY stays off and every
@@ -130,14 +132,19 @@ async def until(met: Callable[[], bool | Awaitable[bool]], timeout_s: float = 5.
 
 @pytest.fixture(scope="session")
 def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A sandbox process; its socket is bound here, so no other test can take the port."""
+    """A sandbox process; its socket is bound here, so no other test can take the port.
+
+    At its end, whatever it took from anybody is held against the vendors' own descriptions.
+    """
     log = tmp_path_factory.mktemp("sandbox") / "server.log"
+    journal = log.with_name("journal")
     with socket() as listener, log.open("w") as output:
         listener.bind(("127.0.0.1", 0))
         listener.listen(256)
         process = subprocess.Popen(  # noqa: S603 - our own program, no shell
             [sys.executable, "-c", _SERVE, str(listener.fileno())],
             cwd=ROOT,
+            env={**os.environ, "SANDBOX_JOURNAL": str(journal)},
             pass_fds=[listener.fileno()],
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -149,6 +156,25 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(timeout=10)
+    wrong = against_descriptions(journal)
+    if wrong:
+        pytest.fail("the vendors' descriptions refuse what the sandbox took:\n" + "\n".join(wrong))
+
+
+def against_descriptions(journal: Path) -> list[str]:
+    """What the descriptions say against the requests in a journal, each fault once.
+
+    What the sandbox itself refused is left out: tests ask it wrong things to see that it does.
+    """
+    if not is_there() or not journal.exists():
+        return []
+    found: dict[str, None] = {}
+    for line in dict.fromkeys(journal.read_text().splitlines()):
+        asked = json.loads(line)
+        if asked["verdict"] != "refused":
+            one = Asked(asked["method"], asked["path"], asked["headers"], asked["body"])
+            found |= dict.fromkeys(faults(one))
+    return list(found)
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -81,8 +81,7 @@ def _call(account: LLMAccount, request: ChatRequest, **more: Any) -> Call:
     }
     if system:
         payload["system"] = system
-    if request.temperature is not None:
-        payload["temperature"] = request.temperature
+    # No temperature: the vendor has taken it out of what it describes, and newer models refuse it.
     if request.json_schema is not None:
         payload["output_config"] = {
             "format": {"type": "json_schema", "schema": request.json_schema}

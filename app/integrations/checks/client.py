@@ -135,7 +135,7 @@ class KeyChecks:
         live = given["environment"] == "production"
         base = config.clicksign_base_url if live else config.clicksign_sandbox_base_url
         answer = await self._get(
-            f"{base}/api/v3/envelopes?{urlencode({'page[size]': '1'})}",
+            f"{base}/api/v3/envelopes?{urlencode({'filter[status]': 'draft'})}",
             authorization=given["access_token"],  # the key alone, without "Bearer"
             accept="application/vnd.api+json",
         )

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
+from app.contracts.notices import Wording
+from app.contracts.platform import ConnectionExpired
 from app.core.problems import Invalid
 from app.core.schema import Input
 
@@ -162,3 +164,13 @@ def may_return_to(url: str, origins: tuple[str, ...]) -> bool:
     if not parts.scheme and not parts.netloc:
         return url.startswith("/") and not url.startswith("//")
     return f"{parts.scheme}://{parts.netloc}".lower() in origins
+
+
+def expired_notice(event: ConnectionExpired) -> Wording:
+    """What the people in charge are told when a vendor ended a consent."""
+    return Wording(
+        f"Conexão encerrada: {event.label}",
+        f"{event.provider} encerrou a autorização. O que depende dela espera até alguém conectar "
+        "a conta de novo.",
+        f"/admin/connections/{event.connection_id}",
+    )

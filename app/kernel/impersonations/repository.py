@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Select, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.database import raw
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
 from app.kernel.impersonations.models import Impersonation
@@ -29,6 +32,20 @@ class ImpersonationView:
     expires_at: datetime
     ended_at: datetime | None
     is_active: bool
+
+
+# Across tenants, so as the owner; each is locked and looked at again inside its tenant.
+_EXPIRED = """
+SELECT i.tenant_id, i.id FROM impersonations i
+JOIN user_sessions s ON s.tenant_id = i.tenant_id AND s.id = i.session_id
+WHERE s.revoked_at IS NULL AND s.expires_at <= now() ORDER BY s.expires_at LIMIT $1
+"""
+
+
+async def expired(session: AsyncSession, most: int) -> Sequence[tuple[UUID, UUID]]:
+    """Tenant and number of those whose time is over and untold; takes a system session."""
+    rows = await (await raw(session)).fetch(_EXPIRED, most)
+    return [(row["tenant_id"], row["id"]) for row in rows]
 
 
 class ImpersonationRepository(Repository[Impersonation]):

@@ -8,6 +8,7 @@ it hands out access (``kernel.access``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -19,11 +20,16 @@ from app.kernel import identity as identities
 from app.kernel.identity import Identity
 from app.kernel.impersonations.models import Impersonation
 from app.kernel.impersonations.problems import UserInactive
-from app.kernel.impersonations.repository import ImpersonationRepository, ImpersonationView, view
+from app.kernel.impersonations.repository import (
+    ImpersonationRepository,
+    ImpersonationView,
+    expired,
+    view,
+)
 from app.kernel.sessions.models import UserSession
 from app.kernel.users.models import User
 from app.kernel.users.service import UserService
-from app.kernel.work import UnitOfWork
+from app.kernel.work import Runtime, UnitOfWork, system_work
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,12 @@ class Started:
     access_token: str = field(repr=False)
     expires_in: int
     """Seconds."""
+
+
+async def untold(runtime: Runtime, most: int) -> Sequence[tuple[UUID, UUID]]:
+    """Tenant and number of impersonations whose time is over and of which nobody has told."""
+    async with system_work(runtime) as session:
+        return await expired(session, most)
 
 
 class ImpersonationService:
@@ -93,6 +105,19 @@ class ImpersonationService:
 
     async def recent(self, page: PageRequest, is_active: bool | None) -> Page[ImpersonationView]:
         return await self.impersonations.recent(page, now(), is_active)
+
+    async def expire(self, impersonation_id: UUID) -> None:
+        """Tell that its time is over, unless it was ended or told before."""
+        made = await self.impersonations.get(impersonation_id)
+        session = await self.impersonations.session_of(made, lock=True)
+        if session.revoked_at is not None or session.expires_at > now():
+            return
+        session.revoked_at, session.revoked_reason = session.expires_at, "impersonation-expired"
+        self.work.publish(
+            ImpersonationEnded(
+                impersonation_id=made.id, user_id=made.user_id, by=made.by_name, reason="expired"
+            )
+        )
 
     async def end(self, impersonation_id: UUID, reason: str) -> None:
         """End it in every process within a second; of many at once one does it.

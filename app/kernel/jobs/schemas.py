@@ -9,6 +9,8 @@ from pydantic import Field
 
 from app.core.schema import Output
 
+LARGEST = 2**63 - 1
+"""Of a job's number."""
 JobState = Literal["queued", "running", "held"]
 
 

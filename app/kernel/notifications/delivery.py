@@ -100,7 +100,6 @@ class NoticeDeliveryService:
                 for person in some
             }
             await self._give(told, wanted)
-        await self.notices.prune(now() - rules.RETENTION)
 
     async def test(self, who: Identity) -> Notice:
         """Tell the member herself something by every channel that is ready."""

@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.core.database import raw
-from app.core.ids import id_at, new_id
+from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
 from app.kernel.notifications.models import (
@@ -25,7 +25,6 @@ from app.kernel.notifications.models import (
 )
 from app.kernel.notifications.problems import NoticeDeviceNotFound, NoticeNotFound
 
-_PRUNED_AT_ONCE = 1000
 _PEOPLE = """
 SELECT u.id, u.role,
   (SELECT coalesce(array_agg(DISTINCT x), '{}') FROM group_members m
@@ -102,11 +101,6 @@ class NoticeRepository(Repository[Notice]):
             update(Notice).where(*_unread(user_id)).values(read_at=at).returning(Notice.id)
         )
         return len(found.all())
-
-    async def prune(self, before: datetime) -> None:
-        """Forget some of what is older; ids are in order of time, so the key's index finds it."""
-        old = select(Notice.id).where(Notice.id < id_at(before)).limit(_PRUNED_AT_ONCE)
-        await self.session.execute(delete(Notice).where(Notice.id.in_(old)))
 
 
 class NoticeDeliveryRepository(Repository[NoticeDelivery]):

@@ -47,7 +47,7 @@ async def stream_events(
         detail = f"Unknown: {', '.join(strange)}. There are {', '.join(TOPICS)}."
         raise Invalid(errors=[{"pointer": "?topics", "detail": detail}])
     streams: Streams = request.app.state.streams
-    seat = streams.enter(meta.identity, meta.tenant)
+    seat = await streams.enter(meta.identity, meta.tenant)
     silent = sorted(wanted - seat.audible)
     if silent:
         streams.leave(seat)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import secrets
 from collections import Counter
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from app.core.ids import made_at
 from app.core.problems import TooMany
 from app.core.redis import Bus
 from app.kernel.identity import TOPIC, Identity, Sessions
+from app.kernel.realtime.places import Place, Places
 from app.kernel.realtime.repository import StreamRepository, StreamRow
 from app.kernel.realtime.rules import RETENTION, audible, hears, is_lost
 from app.kernel.tenancy import TenantContext, TenantDirectory
@@ -60,6 +62,7 @@ class Seat:
     """One open stream: whose it is, what it may hear now, and whether it must end."""
 
     def __init__(self, identity: Identity, tenant: TenantContext) -> None:
+        self.place: Place = (identity.tenant_id, identity.user_id, secrets.token_hex(8))
         self.identity = identity
         self.ended = asyncio.Event()
         self.audible = audible(identity.role, identity.group_grants, tenant.modules)
@@ -91,14 +94,26 @@ class Streams:
     seats: set[Seat] = field(default_factory=set)
     _rung: asyncio.Event = field(default_factory=asyncio.Event)
     _watcher: asyncio.Task[None] | None = None
+    _places: Places = field(init=False)
 
-    def enter(self, identity: Identity, tenant: TenantContext) -> Seat:
-        """Count a stream in. Raises TooManyStreams."""
+    def __post_init__(self) -> None:
+        self._places = Places(self.bus.redis, PER_USER, PER_TENANT)
+
+    async def enter(self, identity: Identity, tenant: TenantContext) -> Seat:
+        """Count a stream in, among those of all processes. Raises TooManyStreams."""
+        seat = self._sit(identity, tenant)
+        try:
+            if not await self._places.claim(seat.place):
+                raise _full()
+        except BaseException:  # also when the client has left meanwhile
+            self.leave(seat)
+            raise
+        return seat
+
+    def _sit(self, identity: Identity, tenant: TenantContext) -> Seat:
         user_id, tenant_id = identity.user_id, identity.tenant_id
         if self.by_user[user_id] >= PER_USER or self.by_tenant[tenant_id] >= PER_TENANT:
-            problem = TooManyStreams(per_user=PER_USER, per_tenant=PER_TENANT)
-            problem.headers = {"Retry-After": "5"}
-            raise problem
+            raise _full()
         self.by_user[user_id] += 1
         self.by_tenant[tenant_id] += 1
         seat = Seat(identity, tenant)
@@ -109,6 +124,7 @@ class Streams:
 
     def leave(self, seat: Seat) -> None:
         self.seats.discard(seat)
+        self._places.give_back(seat.place)
         who = seat.identity
         for counter, key in ((self.by_user, who.user_id), (self.by_tenant, who.tenant_id)):
             counter[key] -= 1
@@ -125,6 +141,7 @@ class Streams:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._rung.wait(), self.pace.check)
                 self._rung.clear()
+                await self._places.renew([seat.place for seat in self.seats])
                 try:
                     await self._check()
                 except Exception as error:
@@ -142,6 +159,12 @@ class Streams:
         for seat in seats:
             tenant = await self.tenants.find("id", str(seat.identity.tenant_id))
             seat.update(living.get(seat.identity.session_id), tenant)
+
+
+def _full() -> TooManyStreams:
+    problem = TooManyStreams(per_user=PER_USER, per_tenant=PER_TENANT)
+    problem.headers = {"Retry-After": "5"}
+    return problem
 
 
 class Feed:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from cronsim import CronSimError
 from sqlalchemy import CheckConstraint, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.clock import now
 from app.core.ddl import one_of
 from app.core.model import Json, TenantModel, unique_within_tenant, within_tenant
+from app.kernel.schedules.rules import ticks
+from app.kernel.schedules.words import explained
 
 STATES = (
     "waiting",
@@ -53,6 +59,25 @@ class Schedule(TenantModel):
     last_outcome: Mapped[str | None]
     failures: Mapped[int] = mapped_column(server_default="0")
     """Failed runs in a row."""
+
+    @property
+    def explanation(self) -> str:
+        """The cron line in words (pt-BR); the line itself when it is damaged."""
+        try:
+            return explained(self.cron)
+        except (ValueError, LookupError):
+            return self.cron
+
+    @property
+    def next_times(self) -> list[datetime]:
+        """The next five ticks in its own time zone; none while it is paused or damaged."""
+        if not self.is_enabled:
+            return []
+        try:
+            zone = ZoneInfo(self.timezone)
+            return [t.astimezone(zone) for t in islice(ticks(self.cron, self.timezone, now()), 5)]
+        except (ValueError, LookupError, OSError, CronSimError):
+            return []
 
 
 class ScheduleRun(TenantModel):

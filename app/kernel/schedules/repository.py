@@ -19,9 +19,11 @@ from app.kernel.schedules.models import Schedule, ScheduleRun
 from app.kernel.schedules.problems import ScheduleNameTaken, ScheduleNotFound
 
 # Across tenants, so as the owner; the rows themselves are locked and read inside each tenant.
+# In a ring, from behind the last one on: who always has more due stands behind all others.
 _TENANTS_DUE = """
-SELECT DISTINCT s.tenant_id FROM schedules s JOIN tenants t ON t.id = s.tenant_id
-WHERE s.is_enabled AND s.next_at <= now() AND t.status = 'active' LIMIT $1
+SELECT s.tenant_id FROM schedules s JOIN tenants t ON t.id = s.tenant_id
+WHERE s.is_enabled AND s.next_at <= now() AND t.status = 'active'
+GROUP BY s.tenant_id ORDER BY coalesce(s.tenant_id <= $2, false), s.tenant_id LIMIT $1
 """
 
 _TENANTS_WITH_SCHEDULES = """
@@ -30,9 +32,10 @@ WHERE s.is_enabled AND t.status = 'active'
 """
 
 
-async def tenants_due(session: AsyncSession, most: int) -> Sequence[UUID]:
-    """Tenants that have a tick to decide; takes a system session."""
-    return [row["tenant_id"] for row in await (await raw(session)).fetch(_TENANTS_DUE, most)]
+async def tenants_due(session: AsyncSession, most: int, after: UUID | None) -> Sequence[UUID]:
+    """Tenants that have a tick to decide, those ``after`` one first; takes a system session."""
+    rows = await (await raw(session)).fetch(_TENANTS_DUE, most, after)
+    return [row["tenant_id"] for row in rows]
 
 
 async def tenants_with_schedules(session: AsyncSession) -> Sequence[UUID]:

@@ -89,6 +89,7 @@ class TickRead(Output):
 
 class PreviewRead(Output):
     cron: str
+    explanation: str
     timezone: str
     ticks: list[TickRead]
 
@@ -97,6 +98,10 @@ class ScheduleRead(Output):
     id: UUID
     name: str
     cron: str
+    explanation: str = Field(
+        description="The cron line in words, in Portuguese.",
+        examples=["Às 07:00, de segunda a sábado"],
+    )
     timezone: str
     entrypoint: str
     payload: dict[str, Any]
@@ -107,6 +112,9 @@ class ScheduleRead(Output):
     jitter_seconds: int
     is_enabled: bool
     next_at: datetime | None
+    next_times: list[datetime] = Field(
+        description="The next five in its own time zone; none while it is paused."
+    )
     last_tick_at: datetime | None
     last_outcome: str | None
     failures: int = Field(description="Failed runs in a row; at 10 the schedule is paused.")

@@ -17,6 +17,7 @@ from app.kernel.schedules.repository import RunRepository, ScheduleRepository
 from app.kernel.schedules.rules import BadCron, check_cron, next_tick, ticks
 from app.kernel.schedules.runs import Runs
 from app.kernel.schedules.schemas import ScheduleCreate, ScheduleUpdate
+from app.kernel.schedules.words import explained
 from app.kernel.work import Work
 
 
@@ -29,6 +30,7 @@ class Tick:
 @dataclass(frozen=True, slots=True)
 class Preview:
     cron: str
+    explanation: str
     timezone: str
     ticks: list[Tick]
 
@@ -58,7 +60,7 @@ class ScheduleService:
         except (LookupError, ValueError, OSError) as error:
             raise _wrong("/query/timezone", "This is no IANA time zone.") from error
         found = islice(ticks(cron, zone, now()), count)
-        return Preview(cron, zone, [Tick(t, t.astimezone(local)) for t in found])
+        return Preview(cron, explained(cron), zone, [Tick(t, t.astimezone(local)) for t in found])
 
     async def create(self, body: ScheduleCreate) -> Schedule:
         """Add a schedule; its first tick lies ahead.

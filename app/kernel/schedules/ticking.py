@@ -22,15 +22,19 @@ _TENANTS = 200
 _ACTOR = Actor("system", "schedules")
 
 
-async def tick_all(runtime: Runtime) -> int:
-    """Decide about every due tick; runs that queued."""
+async def tick_all(runtime: Runtime, most: int = _TENANTS) -> int:
+    """Decide about due ticks, a batch of each of ``most`` tenants; runs that queued.
+
+    The next call goes on behind the last of them: however much one has due, all get their turn.
+    """
     if not runtime.caches.get("schedules.are_anchored"):
         await anchor_all(runtime)
         runtime.caches["schedules.are_anchored"] = True
     async with system_work(runtime) as session:
-        tenants = await tenants_due(session, _TENANTS)
+        tenants = await tenants_due(session, most, runtime.caches.get("schedules.last"))
     queued = 0
     for tenant_id in tenants:
+        runtime.caches["schedules.last"] = tenant_id
         try:
             queued += await _tick_tenant(runtime, await runtime.tenants.by_id(tenant_id))
         except Exception:

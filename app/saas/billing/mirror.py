@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.contracts.gateways.billing import RemoteInvoice, RemoteSubscription
-from app.contracts.saas import SubscriptionChanged
+from app.contracts.saas import SubscriptionChanged, SubscriptionDoubled
 from app.core.clock import now
 from app.kernel.tenancy import TenantContext
 from app.kernel.tenants.models import Tenant
@@ -74,6 +74,7 @@ class Mirror:
             return
         account.applied, account.synced_at = look.number, now()
         found = rules.current(subscriptions)
+        self._tell_extra(account, rules.beside(subscriptions, found))
         if found is None:
             _copy(account, None, None)
             return
@@ -85,6 +86,15 @@ class Mirror:
         bought = (account.subscription_id, account.plan_code) != (found.id, code)
         _copy(account, found, code)
         await self._give(status, plan if bought else None)
+
+    def _tell_extra(self, account: BillingAccount, extra: list[str]) -> None:
+        # Told, not ended: which of them a person meant to keep is hers to say, money and all.
+        is_news = not set(extra) <= set(account.extra_subscriptions)
+        account.extra_subscriptions = extra
+        if is_news:
+            self.work.publish(
+                SubscriptionDoubled(tenant_id=self.work.tenant.id, subscription_ids=extra)
+            )
 
     async def show_invoice(self, look: Look, found: RemoteInvoice) -> BillingInvoice:
         """Keep the invoice as the vendor has it, unless a later look was kept."""

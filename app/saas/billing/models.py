@@ -36,6 +36,8 @@ class BillingAccount(Model):
     is_cancelling: Mapped[bool] = mapped_column(server_default=text("false"))
     """It ends with the period."""
     trial_ends_at: Mapped[datetime | None]
+    extra_subscriptions: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    """Others that the vendor charges beside the one that counts: somebody must end them."""
     asked: Mapped[int] = mapped_column(server_default="0")
     """Number of the last look at the vendor that was begun (``mirror``)."""
     applied: Mapped[int] = mapped_column(server_default="0")

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Literal
 
 from app.contracts.gateways.billing import RemoteSubscription
+from app.contracts.notices import Wording
+from app.contracts.saas import SubscriptionDoubled
 
 Standing = Literal["trialing", "active", "past_due", "canceled", "unpaid"]
 
@@ -33,6 +35,24 @@ def current(subscriptions: Iterable[RemoteSubscription]) -> RemoteSubscription |
     """
     paid = [s for s in subscriptions if s.status in _STANDING]
     return min(paid, key=lambda s: (_RANK[s.status], -s.created_at.timestamp(), s.id), default=None)
+
+
+def beside(
+    subscriptions: Iterable[RemoteSubscription], counting: RemoteSubscription | None
+) -> list[str]:
+    """Those that are charged beside the one that counts, sorted."""
+    others = (s for s in subscriptions if s != counting and s.status in LIVE)
+    return sorted(s.id for s in others)
+
+
+def doubled_notice(event: SubscriptionDoubled) -> Wording:
+    """What the people in charge are told when they pay twice."""
+    return Wording(
+        "Há mais de uma assinatura ativa",
+        f"Além da atual, {len(event.subscription_ids)} outra(s) continua(m) sendo cobrada(s): "
+        f"{', '.join(event.subscription_ids)}. Abra o portal de pagamentos e encerre o que sobra.",
+        "/admin/billing",
+    )
 
 
 def standing(status: str) -> Standing:

@@ -68,6 +68,9 @@ class SubscriptionRead(Output):
 class BillingOverview(SubscriptionRead):
     limits: dict[str, int]
     modules: list[str]
+    extra_subscriptions: list[str] = Field(
+        description="Charged beside the one that counts: end them in the portal."
+    )
     publishable_key: str | None = Field(description="For the browser's own Stripe library.")
 
 

@@ -84,8 +84,9 @@ class BillingService:
             trial_ends_at=account.trial_ends_at or tenant.trial_ends_at,
             synced_at=account.synced_at,
             can_manage=account.customer_id is not None,
-            limits=tenant.limits,
-            modules=sorted(tenant.modules),
+            limits=tenant.effective_limits,
+            modules=sorted(tenant.effective_modules),
+            extra_subscriptions=account.extra_subscriptions or [],
             publishable_key=self.runtime.settings.stripe_publishable_key or None,
         )
 
@@ -117,9 +118,12 @@ class BillingService:
         if account is None or account.customer_id is None:
             raise NoBillingAccount()
         try:
-            return await gateway.open_portal(customer_id=account.customer_id, return_url=return_url)
+            url = await gateway.open_portal(customer_id=account.customer_id, return_url=return_url)
         except BillingFailure as failure:
             raise _failed(failure) from failure
+        # Whoever holds the address may change card and plan until it ends: who asked is kept.
+        self.work.record("billing.portal_opened", "billing", self.tenant.id)
+        return url
 
     async def sync(self) -> BillingOverview:
         """Look at the vendor now, as a notice would make us; for one that was lost.

@@ -125,8 +125,12 @@ class OrganizationRead(Output):
     trial_ends_at: datetime | None = Field(
         description="From this instant on a trialing organization has no modules."
     )
-    modules: list[str]
-    limits: dict[str, int]
+    modules: list[str] = Field(
+        validation_alias="effective_modules", description="Of the plan, with what was agreed."
+    )
+    limits: dict[str, int] = Field(
+        validation_alias="effective_limits", description="Of the plan, with what was agreed."
+    )
     timezone: str
     currency: str
     locale: str

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Query, Request
 
 from app.core.problems import problems
 from app.kernel.access import system_admin
 from app.kernel.connections.problems import ConnectionNotFound, TooManyConnections
 from app.kernel.connections.schemas import ConnectionPut, IntegrationRead
 from app.kernel.impersonations.problems import ImpersonationNotFound, UserInactive
+from app.kernel.jobs.problems import JobNotFound, JobNotHeld
+from app.kernel.jobs.schemas import LARGEST, JobList, JobState
 from app.kernel.tenants.problems import TenantNotFound
 from app.kernel.usage.schemas import UsageRead
 from app.kernel.users.problems import UserNotFound
@@ -53,6 +55,31 @@ async def start_impersonation(
 async def stop_impersonation(tenant_id: UUID, impersonation_id: UUID, support: Support) -> None:
     """End it now, whoever began it: its token is refused everywhere within a second."""
     await support.end_impersonation(tenant_id, impersonation_id)
+
+
+@router.get("/jobs", dependencies=[system_admin()], responses=problems(TenantNotFound))
+async def list_jobs_of_tenant(
+    tenant_id: UUID,
+    support: Support,
+    state: JobState | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: Annotated[int | None, Query(ge=1, le=LARGEST)] = None,
+) -> JobList:
+    """A tenant's jobs that wait, run or are held, newest first."""
+    return JobList.model_validate(await support.jobs(tenant_id, state, cursor, limit))
+
+
+@router.post(
+    "/jobs/{job_id}/retry",
+    status_code=204,
+    dependencies=[system_admin()],
+    responses=problems(TenantNotFound, JobNotFound, JobNotHeld),
+)
+async def retry_job_of_tenant(
+    tenant_id: UUID, job_id: Annotated[int, Path(ge=1, le=LARGEST)], support: Support
+) -> None:
+    """Put a tenant's held job back in line; its earlier tries are forgotten."""
+    await support.retry_job(tenant_id, job_id)
 
 
 @router.get("/messaging", dependencies=[system_admin()], responses=problems(TenantNotFound))

@@ -17,6 +17,8 @@ from app.kernel.connections.schemas import ConnectionPut, IntegrationRead
 from app.kernel.connections.service import ConnectionService
 from app.kernel.identity import Identity
 from app.kernel.impersonations.service import ImpersonationService, Started
+from app.kernel.jobs.admin import JobPage, JobService
+from app.kernel.jobs.schemas import JobState
 from app.kernel.sessions.models import UserSession
 from app.kernel.sessions.service import SessionService
 from app.kernel.totp.service import TotpService
@@ -123,6 +125,19 @@ class SupportService:
         async with self._inside(tenant_id) as work:
             await ImpersonationService(work).end(impersonation_id, "platform")
         self._tell("tenant.impersonation_ended", tenant_id, impersonation_id=impersonation_id)
+
+    async def jobs(
+        self, tenant_id: UUID, state: JobState | None, cursor: int | None, limit: int
+    ) -> JobPage:
+        """The tenant's jobs that are not done, newest first."""
+        async with self._inside(tenant_id) as work:
+            return await JobService(work).listed(state, cursor, limit)
+
+    async def retry_job(self, tenant_id: UUID, job_id: int) -> None:
+        """Put a held job back in line. Raises JobNotFound, JobNotHeld."""
+        async with self._inside(tenant_id) as work:
+            await JobService(work).retry(job_id)
+        self._tell("tenant.job_retried", tenant_id, job_id=job_id)
 
     async def messaging(self, tenant_id: UUID) -> list[IntegrationRead]:
         """The tenant's accounts at the messaging vendors; never a secret."""

@@ -121,6 +121,8 @@ class Vendor(Played):
         reply = self._forced(error) if error else self.receive(request, entry)
         entry.status, entry.verdict = reply.status, reply.verdict
         entry.answer = self.shown_answer(reply.body)
+        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        self.recorder.note(entry, asked, await request.body())
         if reply.after is not None:
             reply.after()
         if self.knobs.late_ms:

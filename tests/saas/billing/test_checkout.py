@@ -11,6 +11,7 @@ import pytest
 from app.kernel.tenants.service import ensure_tenant
 from app.worker import build_runtime, close_runtime
 from tests.factories.commerce import key
+from tests.kernel.queue_probe import effects
 from tests.saas.billing.till import Till, signed_in
 from tests.saas.conftest import PLANS
 
@@ -164,6 +165,7 @@ async def test_the_portal_changes_the_plan(till: Till) -> None:
     await till.deliver(*events)
     answer = await till.owner.post("/api/v1/billing/create-portal-session", json=body)
     url = answer.json()["url"]
+    assert await effects(till.world, "billing.portal_opened") == [{}], "not of a refused one"
     page = await till.http.get(url)
     assert page.status_code == 200
     assert subscription in page.text
