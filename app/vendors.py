@@ -8,7 +8,9 @@ from app.contracts.gateways.checks import CredentialCheck
 from app.contracts.gateways.storage import FileStorage
 from app.core.settings import Settings
 from app.integrations.checks.client import KeyChecks
+from app.integrations.google_maps.client import GoogleMaps
 from app.integrations.llm import Wire
+from app.integrations.nominatim.client import Nominatim
 from app.integrations.oauth import vendors as oauth_vendors
 from app.integrations.oauth.client import OAuthClient
 from app.integrations.s3.client import S3Storage
@@ -96,3 +98,22 @@ def smtp(work: UnitOfWork) -> SmtpClient:
 
 def webpush(work: UnitOfWork) -> WebPushClient:
     return WebPushClient(work.runtime.guard, work.runtime.settings.web_push_subject)
+
+
+def google_maps(work: UnitOfWork) -> GoogleMaps:
+    """One per process: it keeps the library's clients."""
+    config, caches = work.runtime.settings, work.runtime.caches
+    found = caches.get("google-maps")
+    if not isinstance(found, GoogleMaps) or not found.asks(config.google_maps_base_url):
+        found = caches["google-maps"] = GoogleMaps(
+            config.google_maps_base_url, config.maps_timeout_seconds
+        )
+    return found
+
+
+def nominatim(work: UnitOfWork) -> Nominatim:
+    config = work.runtime.settings
+    agent = f"Largo (+{config.public_base_url})"
+    return Nominatim(
+        work.runtime.http, config.nominatim_base_url, agent, config.maps_timeout_seconds
+    )

@@ -13,6 +13,7 @@ from app.commerce.catalog.endpoints import router as catalog_router
 from app.commerce.checkout import models as _checkout
 from app.commerce.checkout import short as checkout_short
 from app.commerce.checkout.endpoints import router as checkout_router
+from app.commerce.config.endpoints import router as config_router
 from app.commerce.customers import models as _customers
 from app.commerce.customers.endpoints import router as customers_router
 from app.commerce.inventory import jobs as stock_news
@@ -42,6 +43,7 @@ from app.contracts.gateways.billing import BillingGateway
 from app.contracts.gateways.checks import CredentialCheck
 from app.contracts.gateways.email import EmailGateway
 from app.contracts.gateways.llm import LLMGateway
+from app.contracts.gateways.maps import Geocoder, RoadsFor
 from app.contracts.gateways.messaging import MessageGateway
 from app.contracts.gateways.oauth import OAuthGateway
 from app.contracts.gateways.push import PushGateway
@@ -183,6 +185,7 @@ ROUTERS: list[APIRouter] = [
     webhooks_router,
     schedules_router,
     stores_router,
+    config_router,
     shipping_router,
     customers_router,
     inventory_router,
@@ -262,6 +265,8 @@ PORTS = (
     .bind(Source, lambda work: IntakeSource(work.runtime), name=IntakeSource.name)
     .bind(EmailGateway, vendors.smtp)
     .bind(PushGateway, vendors.webpush)
+    .bind(RoadsFor, vendors.google_maps, name="google-maps")
+    .bind(Geocoder, vendors.nominatim, name="nominatim")
 )
 for _provider in PROVIDERS.values():
     if not _provider.by_consent:

@@ -47,6 +47,22 @@ class CatalogChanged(Event):
         return self.item_id
 
 
+class StoreOperationChanged(Event):
+    """A merchant paused a store, took orders again, or changed the minutes of a busy kitchen."""
+
+    name: ClassVar[str] = "commerce.store_operation_changed"
+    resource: ClassVar[str] = "store"
+    topic: ClassVar[str | None] = "catalog"
+    store_id: UUID
+    store_name: str
+    change: str
+    """paused, resumed, busy."""
+    paused_until: str | None
+    """ISO 8601; orders return then by themselves."""
+    reason: str | None
+    busy_minutes: int
+
+
 class StockLow(Event):
     """An item fell to its alert level or below; told once per fall."""
 

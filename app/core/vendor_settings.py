@@ -80,6 +80,19 @@ class Vendors(BaseModel):
     google_maps_base_url: str = Field(
         "https://maps.googleapis.com", description="Google Maps Platform."
     )
+    google_maps_api_key: SecretStr = Field(
+        SecretStr(""), description="The platform's own key, for tenants without; empty: none."
+    )
+    nominatim_base_url: str = Field(
+        "https://nominatim.openstreetmap.org",
+        description="OpenStreetMap's geocoder, where no Google key is; empty: never asked.",
+    )
+    maps_timeout_seconds: float = Field(
+        2, gt=0, le=30, description="Longest wait for one answer of a maps provider."
+    )
+    maps_patience_ms: int = Field(
+        1500, ge=0, le=30_000, description="Longest that a buyer waits for distances by road."
+    )
 
 
 class WebPush(BaseModel):

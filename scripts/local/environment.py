@@ -127,6 +127,7 @@ def connected(sandbox_url: str) -> dict[str, str]:
         "ZOOM_OAUTH_BASE_URL": f"{sandbox_url}/zoom",
         "STRIPE_API_BASE_URL": f"{sandbox_url}/stripe",
         "GOOGLE_MAPS_BASE_URL": sandbox_url,
+        "NOMINATIM_BASE_URL": f"{sandbox_url}/nominatim",
         "GOOGLE_ACCOUNTS_BASE_URL": f"{sandbox_url}/google",
         "GOOGLE_OAUTH_BASE_URL": f"{sandbox_url}/google",
         "GOOGLE_API_BASE_URL": f"{sandbox_url}/google",

@@ -22,6 +22,9 @@ LEVELS = {
 """A module of a slice imports its own level's or lower ones of its slice, never higher ones."""
 
 LARGER_SLICES = {
+    "app.commerce.shipping.listing": 2.5,
+    "app.commerce.shipping.roads": 3.5,
+    "app.commerce.stores.hours": 0.5,
     "app.kernel.ai.pricing": 1,
     "app.kernel.ai.accounts": 3.5,
     "app.kernel.ai.ledger": 3.8,

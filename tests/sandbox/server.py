@@ -78,7 +78,16 @@ class SandboxServer:
 
     async def reset(self) -> None:
         """Default knobs, no callbacks, empty list."""
-        for vendor in ("whatsapp", "telegram", "webpush", "smtp", "keys", *OAUTH):
+        for vendor in (
+            "whatsapp",
+            "telegram",
+            "webpush",
+            "smtp",
+            "keys",
+            "maps",
+            "nominatim",
+            *OAUTH,
+        ):
             await self.put(f"{vendor}/knobs")
             await self.put(vendor, tokens=[])
         for vendor in ("openai", "anthropic", "gemini"):

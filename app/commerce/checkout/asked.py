@@ -14,6 +14,7 @@ from app.commerce.checkout.problems import (
 from app.commerce.checkout.schemas import CartIn
 from app.commerce.orders.rules import FulfilmentType
 from app.commerce.promotions.rules import normalise_code
+from app.commerce.shipping.roads import Way
 from app.commerce.shipping.service import SignedQuote
 from app.core.phone import InvalidPhone, normalise_phone, phone_match_keys
 from app.core.postal import InvalidCep, normalise_cep
@@ -30,16 +31,25 @@ class Asked:
     """Of a delivery, eight digits."""
     codes: tuple[str, ...]
     promise: SignedQuote | None = None
+    way: Way | None = None
+    """To where it is delivered, looked up before; None: as the crow flies."""
 
     @classmethod
-    def of(cls, cart: CartIn, phone: str | None, promise: SignedQuote | None = None) -> Asked:
+    def of(
+        cls,
+        cart: CartIn,
+        phone: str | None,
+        promise: SignedQuote | None = None,
+        way: Way | None = None,
+    ) -> Asked:
         """Raises InvalidCustomerPhone, AddressRequired, InvalidPostalCode."""
         return cls(
             cart=cart,
             phones=_phones(phone) if phone else (),
-            postal_code=_postal_code(cart),
+            postal_code=postal_code_of(cart),
             codes=tuple(dict.fromkeys(normalise_code(code) for code in cart.coupons)),
             promise=promise,
+            way=way,
         )
 
     @property
@@ -77,7 +87,8 @@ def _phones(text: str) -> tuple[str, ...]:
         ) from error
 
 
-def _postal_code(cart: CartIn) -> str | None:
+def postal_code_of(cart: CartIn) -> str | None:
+    """Where a delivery goes, as eight digits. Raises AddressRequired, InvalidPostalCode."""
     if cart.fulfilment is not FulfilmentType.DELIVERY:
         return None
     if cart.address is None:

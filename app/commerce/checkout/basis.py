@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from app.commerce.checkout.rules import ModifierGroup
 from app.commerce.promotions.rules import Promotion
 from app.commerce.shipping.rules import Point, ShippingRule
-from app.commerce.stores.rules import StoreState
+from app.commerce.stores.rules import Channel, StoreState
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,9 +25,11 @@ class StoreBasis:
     min_order_cents: int
     free_shipping_above_cents: int | None
     preparation_minutes: int
-    payment_methods: tuple[str, ...]
+    payment_methods: Mapping[Channel, tuple[str, ...]]
     latitude: float
     longitude: float
+    is_by_road: bool
+    """Distances are a maps provider's: looked up before the order, or promised by a quote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ class Basis:
     stock: Mapping[UUID, int] | None
     """What is on hand of the tracked items; None: not looked at, the write will tell."""
     customer: Customer | None
+    full_slots: frozenset[datetime] = frozenset()
+    """Starts of pre-order slots that have no room for this cart."""
 
 
 @dataclass(slots=True)

@@ -37,6 +37,7 @@ from app.commerce.shipping.problems import OutOfDeliveryArea
 from app.commerce.shipping.service import SignedQuote
 from app.commerce.stores.problems import StoreNotFound
 from app.commerce.stores.rules import (
+    Availability,
     Channel,
     availability,
 )
@@ -49,13 +50,13 @@ def build(asked: Asked, basis: Basis, *, at: datetime, currency: str) -> Draft:
     OutOfDeliveryArea.
     """
     cart = asked.cart
-    store = _open_store(cart, basis.store, at)
+    store = _open_store(cart, basis, at)
     lines = _price(cart, basis)
     demand = _demand(cart.items, basis.products)
     _require_stock(demand, basis)
     subtotal = sum(line.unit_cents * line.quantity for line in lines)
     _require_minimum(store, subtotal)
-    promise = _promised(asked, store)
+    promise = promised(asked, store)
     quote = _ship(asked, basis, store, subtotal, promise)
     fee = quote.fee_cents if quote else 0
     redemptions, refusals = _discount(lines, basis, store, fee, at, asked.codes)
@@ -76,20 +77,27 @@ def build(asked: Asked, basis: Basis, *, at: datetime, currency: str) -> Draft:
     )
 
 
-def _open_store(cart: CartIn, store: StoreBasis | None, at: datetime) -> StoreBasis:
+def _open_store(cart: CartIn, basis: Basis, at: datetime) -> StoreBasis:
+    store = basis.store
     if store is None:
         raise StoreNotFound()
     channel = Channel(cart.fulfilment.value)
     minute = at.replace(second=0, microsecond=0)
     if cart.scheduled_for is None and _is_open(store, channel, minute):
         return store
-    found = availability(store.state, channel, at, cart.scheduled_for)
+    found = availability(store.state, channel, at, cart.scheduled_for, basis.full_slots)
     if not found.open:
-        raise StoreClosed(
-            reasons=[reason.value for reason in found.reasons],
-            next_available_at=found.next_available_at,
-        )
+        raise closed(found)
     return store
+
+
+def closed(found: Availability) -> StoreClosed:
+    """The refusal that says why, and when one may order instead."""
+    return StoreClosed(
+        reasons=[reason.value for reason in found.reasons],
+        next_available_at=found.next_available_at,
+        next_slot_at=found.next_slot.start if found.next_slot else None,
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -258,7 +266,7 @@ def item_names(products: Iterable[Product]) -> dict[UUID, str]:
     return names
 
 
-def _promised(asked: Asked, store: StoreBasis) -> SignedQuote | None:
+def promised(asked: Asked, store: StoreBasis) -> SignedQuote | None:
     """The quote, if it was made for this very delivery."""
     promise, address = asked.promise, asked.cart.address
     district = address.district if address else None
@@ -292,6 +300,7 @@ def _ship(
         subtotal,
         store.preparation_minutes,
         free_above_cents=store.free_shipping_above_cents,
+        distance_km=asked.way.km if asked.way else None,
     )
     if isinstance(found, shipping.OutOfArea):
         raise OutOfDeliveryArea(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from fastapi import APIRouter, Request, Response
 
 from app.commerce.checkout import problems as p
 from app.commerce.checkout.schemas import BreakdownRead, CartIn, CheckoutIn, PlacedRead
-from app.commerce.checkout.service import CheckoutService, take_order
+from app.commerce.checkout.service import previewed, take_order
 from app.commerce.shipping.problems import OutOfDeliveryArea
 from app.commerce.stores.problems import StoreNotFound
 from app.core.problems import Busy, problems
@@ -20,10 +18,9 @@ from app.kernel.idempotency import (
     intent_of,
     replayed,
 )
-from app.kernel.work import Works, service
+from app.kernel.work import Works
 
 router = APIRouter(prefix="/api/v1/checkout", tags=["checkout"])
-Checkout = Annotated[CheckoutService, service(CheckoutService)]
 
 _REFUSALS = (
     StoreNotFound,
@@ -39,9 +36,9 @@ _REFUSALS = (
 
 
 @router.post("/preview", dependencies=[public("commerce")], responses=problems(*_REFUSALS))
-async def preview_order(body: CartIn, checkout: Checkout) -> BreakdownRead:
+async def preview_order(body: CartIn, works: Works) -> BreakdownRead:
     """Compute lines, discounts, freight and totals as a checkout would; nothing is written."""
-    return BreakdownRead.model_validate((await checkout.preview(body)).breakdown())
+    return BreakdownRead.model_validate((await previewed(works, body)).breakdown())
 
 
 @router.post(

@@ -38,7 +38,10 @@ SELECT
  (SELECT row_to_json(x) FROM (SELECT id, name, slug, timezone, is_active, hours, exceptions,
     delivery_enabled, pickup_enabled, preorder_enabled, preorder_lead_minutes,
     preorder_slot_minutes, preorder_horizon_days, min_order_cents, free_shipping_above_cents,
-    preparation_minutes, payment_methods, latitude, longitude FROM s) x)::text AS store,
+    preparation_minutes, payment_methods, latitude, longitude, preorder_capacity,
+    preorder_delivery_capacity, preorder_pickup_capacity, cutoff_minutes, paused_until,
+    busy_minutes, distance_source, delivery_payment_methods, pickup_payment_methods
+    FROM s) x)::text AS store,
  (SELECT json_agg(x) FROM (SELECT p.id, p.category_id, p.name, p.price_cents, p.for_delivery,
     p.for_pickup, o.price_cents AS override_cents,
     EXISTS (SELECT FROM stock_levels t WHERE t.store_id = (SELECT id FROM s)

@@ -32,7 +32,12 @@ def store_basis(text: str) -> StoreBasis:
     row = orjson.loads(text)
     channels = {Channel.DELIVERY: "delivery_enabled", Channel.PICKUP: "pickup_enabled"}
     preorder = PreorderPolicy(
-        row["preorder_lead_minutes"], row["preorder_slot_minutes"], row["preorder_horizon_days"]
+        row["preorder_lead_minutes"],
+        row["preorder_slot_minutes"],
+        row["preorder_horizon_days"],
+        row["preorder_capacity"],
+        row["preorder_delivery_capacity"],
+        row["preorder_pickup_capacity"],
     )
     return StoreBasis(
         id=UUID(row["id"]),
@@ -44,14 +49,22 @@ def store_basis(text: str) -> StoreBasis:
             is_active=row["is_active"],
             channels=frozenset(c for c, field in channels.items() if row[field]),
             preorder=preorder if row["preorder_enabled"] else None,
+            cutoff_minutes=row["cutoff_minutes"],
+            paused_until=_instant(row["paused_until"]),
         ),
         min_order_cents=row["min_order_cents"],
         free_shipping_above_cents=row["free_shipping_above_cents"],
-        preparation_minutes=row["preparation_minutes"],
-        payment_methods=tuple(row["payment_methods"]),
+        preparation_minutes=row["preparation_minutes"] + row["busy_minutes"],
+        payment_methods={channel: _accepted(row, channel) for channel in Channel},
+        is_by_road=row["distance_source"] == "road",
         latitude=row["latitude"],
         longitude=row["longitude"],
     )
+
+
+def _accepted(row: Row, channel: Channel) -> tuple[str, ...]:
+    taken, narrowed = row["payment_methods"], row[f"{channel.value}_payment_methods"]
+    return tuple(m for m in taken if narrowed is None or m in narrowed)
 
 
 def products(rows: list[Row]) -> dict[UUID, Product]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, EmailStr, Field
+from pydantic import AwareDatetime, ConfigDict, EmailStr, Field
 from pydantic.config import JsonDict
 
 from app.commerce.orders.rules import FulfilmentType, OrderStatus
@@ -81,7 +81,7 @@ class CartIn(Input):
     store: str = Field(min_length=1, max_length=80, description="Slug of the store.")
     fulfilment: FulfilmentType
     address: AddressIn | None = Field(None, description="Required for delivery.")
-    scheduled_for: datetime | None = Field(
+    scheduled_for: AwareDatetime | None = Field(
         None, description="Start of a pre-order slot, with offset; empty: as soon as possible."
     )
     items: list[ItemIn] = Field(min_length=1, max_length=100)

@@ -10,15 +10,15 @@ out as if there were no other.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import orjson
 
-from app.commerce.checkout.asked import Asked
+from app.commerce.checkout.asked import Asked, postal_code_of
 from app.commerce.checkout.basis import Basis
-from app.commerce.checkout.builder import build, item_names, shortage_lines
+from app.commerce.checkout.builder import build, closed, item_names, promised, shortage_lines
 from app.commerce.checkout.draft import Draft
 from app.commerce.checkout.group_commit import group_commit
 from app.commerce.checkout.prices import PREFETCH, price_books
@@ -34,17 +34,20 @@ from app.commerce.checkout.problems import (
 from app.commerce.checkout.repository import CheckoutRepository
 from app.commerce.checkout.rows import Row
 from app.commerce.checkout.schemas import CartIn, CheckoutIn
-from app.commerce.orders.rules import OrderStatus
+from app.commerce.orders.rules import FulfilmentType, OrderStatus
 from app.commerce.orders.tracking import tracking_token
 from app.commerce.shipping.problems import QuoteExpired, QuoteInvalid
+from app.commerce.shipping.roads import Way, way_to
 from app.commerce.shipping.service import SignedQuote, open_quote
+from app.commerce.stores.rules import Channel, availability
+from app.commerce.stores.service import StoreService
 from app.contracts.commerce import CatalogChanged, OrderPlaced, StockLow
 from app.core.clock import now
 from app.core.ids import new_id
 from app.core.problems import Problem
 from app.kernel.idempotency import Intent
 from app.kernel.telling import Answer, Telling
-from app.kernel.work import Caller, Runtime, Work, WorkFactory
+from app.kernel.work import Caller, Runtime, Work
 
 _CREATED = 201
 
@@ -82,19 +85,45 @@ class PlacedOrder:
         )
 
 
-async def take_order(works: WorkFactory, order: CheckoutIn, intent: Intent) -> tuple[Answer, bool]:
+async def take_order(works: Caller, order: CheckoutIn, intent: Intent) -> tuple[Answer, bool]:
     """Place the order once for this intent; the answer, and whether it is one given before.
 
     Raises what ``CheckoutService.place`` raises, and IdempotencyKeyReused.
     """
+    way = await _way(works, order)
     async with works() as work:
         given = await intent.answered(work)
         if given is not None:
             return given, True
-        placed = await CheckoutService(work).place(order)
+        placed = await CheckoutService(work).place(order, way)
         answer = intent.answer(_CREATED, placed.body())
         work.keep_answer(answer)
     return answer, False
+
+
+async def previewed(works: Caller, cart: CartIn) -> Draft:
+    """What the order would be; raises what ``CheckoutService.preview`` raises."""
+    way = await _way(works, cart)
+    async with works() as work:
+        return await CheckoutService(work).preview(cart, way)
+
+
+async def _way(works: Caller, cart: CartIn) -> Way | None:
+    """How far a delivery is by road, asked before any transaction, where the store measures so."""
+    if cart.fulfilment is not FulfilmentType.DELIVERY:
+        return None
+    book = price_books(works.runtime).book(works.tenant.id, cart.store)
+    if book is not None and not book.store.is_by_road:
+        return None
+    postal_code = postal_code_of(cart)
+    if postal_code is None:
+        return None
+    promise = _promise(works.runtime, cart) if isinstance(cart, CheckoutIn) else None
+    district = cart.address.district if cart.address else None
+    store_id = None if book is None else book.store.id
+    if store_id and promise and promise.covers(store_id, postal_code, district):
+        return None
+    return await way_to(works, cart.store, postal_code)
 
 
 async def take_at_once(caller: Caller, order: CheckoutIn, intent: Intent) -> Answer | None:
@@ -102,10 +131,12 @@ async def take_at_once(caller: Caller, order: CheckoutIn, intent: Intent) -> Ans
     runtime, tenant = caller.runtime, caller.tenant
     books = price_books(runtime)
     book = books.book(tenant.id, order.store)
-    if book is None:
-        return None
+    if book is None or order.scheduled_for is not None:
+        return None  # a place in a slot is taken the long way
     try:
         asked = Asked.of(order, order.customer.phone, _promise(runtime, order))
+        if book.store.is_by_road and asked.postal_code and not promised(asked, book.store):
+            return None
         basis = book.basis(asked.products, asked.codes, asked.area)
         if basis is None or _hangs_on_others(basis):
             return None
@@ -137,12 +168,12 @@ class CheckoutService:
         self.work = work
         self.checkout = CheckoutRepository(work.session)
 
-    async def preview(self, cart: CartIn) -> Draft:
+    async def preview(self, cart: CartIn, way: Way | None = None) -> Draft:
         """The same computation as a checkout; nothing is written."""
-        asked = Asked.of(cart, cart.customer_phone)
+        asked = Asked.of(cart, cart.customer_phone, way=way)
         return _drafted(asked, await self._basis(asked), self.work.tenant.currency)
 
-    async def place(self, order: CheckoutIn) -> PlacedOrder:
+    async def place(self, order: CheckoutIn, way: Way | None = None) -> PlacedOrder:
         """Place the order, or refuse it with the reason and leave no trace.
 
         Raises what ``builder.build`` raises, and InvalidCustomerPhone, InvalidPostalCode,
@@ -150,7 +181,7 @@ class CheckoutService:
         ShippingChanged, PriceChanged, OutOfStock.
         """
         currency = self.work.tenant.currency
-        asked = Asked.of(order, order.customer.phone, _promise(self.work.runtime, order))
+        asked = Asked.of(order, order.customer.phone, _promise(self.work.runtime, order), way)
         basis = await self._basis(asked)
         draft = _drafted(asked, basis, currency)
         if draft.redemptions:
@@ -175,22 +206,50 @@ class CheckoutService:
             0 if known is not None else PREFETCH,
         )
         books.learn(tenant.id, store, basis, asked.codes, asked.area)
-        return basis
+        return await self._with_full_slots(asked, basis)
+
+    async def _with_full_slots(self, asked: Asked, basis: Basis) -> Basis:
+        """The basis, with the slots that are full where a slot is asked for or will be named."""
+        store, channel = basis.store, Channel(asked.cart.fulfilment.value)
+        if store is None or store.state.preorder is None:
+            return basis
+        if asked.cart.scheduled_for is None and availability(store.state, channel, now()).open:
+            return basis
+        full = await StoreService(self.work).full_slots(store.id, store.state.preorder, channel)
+        return replace(basis, full_slots=full)
 
     async def _write(self, draft: Draft, basis: Basis) -> PlacedOrder:
         work, order_id = self.work, new_id()
         actor = (work.actor.kind, work.actor.name)
         promised_at = _promised_at(draft)
+        slot_id = await self._take_slot(draft, basis)
         written = await self.checkout.write(draft.document(order_id, promised_at, actor))
         if written.is_blocked:
             raise CustomerBlocked()
         if written.taken != len(draft.demand):
             raise await self._beaten(draft, basis)
+        if slot_id is not None:
+            channel = Channel(draft.fulfilment.value)
+            await StoreService(work).claim_slot(slot_id, order_id, channel)
         for level in written.scarce:
             _tell_scarce(work, level, draft, basis)
         placed = _placed(work.runtime, draft, order_id, written.number)
         work.publish(placed.event())
         return placed
+
+    async def _take_slot(self, draft: Draft, basis: Basis) -> UUID | None:
+        """A place in the slot asked for, after the promotions and before the order's number."""
+        start = draft.scheduled_for
+        if start is None:
+            return None
+        stores, channel = StoreService(self.work), Channel(draft.fulfilment.value)
+        slot_id = await stores.take_slot(draft.store.id, start, channel)
+        if slot_id is None:
+            # Somebody took the last place between our look and our hand: name the next one.
+            full = await stores.full_slots(draft.store.id, draft.store.state.preorder, channel)
+            found = availability(draft.store.state, channel, now(), start, full | {start})
+            raise closed(found)
+        return slot_id
 
     async def _beaten(self, draft: Draft, basis: Basis) -> OutOfStock:
         """Somebody took the stock between our look and our hand: say what is left now."""
@@ -222,8 +281,9 @@ def _agreed(asked: Asked, order: CheckoutIn, basis: Basis, currency: str) -> Dra
 def _pay(draft: Draft, order: CheckoutIn) -> None:
     """Refuse what the store does not take."""
     method = order.payment.method
-    if method not in draft.store.payment_methods:
-        raise PaymentMethodNotAccepted(accepted=list(draft.store.payment_methods))
+    accepted = draft.store.payment_methods[Channel(draft.fulfilment.value)]
+    if method not in accepted:
+        raise PaymentMethodNotAccepted(accepted=list(accepted))
     change = order.payment.change_for_cents if method == "cash" else None
     if change is not None and change < draft.totals.total_cents:
         raise ChangeTooSmall(total_cents=draft.totals.total_cents)

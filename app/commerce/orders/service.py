@@ -30,6 +30,7 @@ from app.commerce.orders.schemas import (
 )
 from app.commerce.orders.tracking import token_matches
 from app.commerce.promotions.service import PromotionService
+from app.commerce.stores.service import StoreService
 from app.contracts.commerce import OrderStatusChanged, OrderSummary
 from app.core.pagination import Page, PageRequest
 from app.kernel.work import Work
@@ -122,6 +123,7 @@ class OrderService:
             order.cancel_reason = reason
             # Promotions before stock: the lock order of every writer (see checkout).
             await PromotionService(self.work).release(order.id)
+            await StoreService(self.work).give_back_slot(order.id)
             await InventoryService(self.work).give_back(order.id)
         actor = self.work.actor
         await self.orders.remember(

@@ -25,13 +25,13 @@ from app.commerce.shipping.schemas import (
     SimulationRead,
     SimulationRequest,
 )
-from app.commerce.shipping.service import ShippingService
+from app.commerce.shipping.service import ShippingService, quoted, simulated
 from app.commerce.stores.problems import StoreNotFound
 from app.core.pagination import Page, PageRead
 from app.core.problems import TooMany, problems
 from app.kernel.access import public, require_module
 from app.kernel.idempotency import Idempotent, ReplayableRoute
-from app.kernel.work import service
+from app.kernel.work import Works, service
 
 router = APIRouter(prefix="/api/v1", tags=["shipping"], route_class=ReplayableRoute)
 Shipping = Annotated[ShippingService, service(ShippingService)]
@@ -44,9 +44,9 @@ _WRITE = require_module("commerce", "shipping:write")
     dependencies=[public("commerce")],
     responses=problems(StoreNotFound, DeliveryClosed, OutOfDeliveryArea, TooMany),
 )
-async def quote_delivery(body: QuoteRequest, shipping: Shipping) -> QuoteRead:
+async def quote_delivery(body: QuoteRequest, works: Works) -> QuoteRead:
     """What a delivery to this postal code costs, signed and good for half an hour."""
-    return await shipping.quote(body)
+    return await quoted(works, body)
 
 
 @router.get("/admin/shipping/rules", dependencies=[_READ], responses=problems(StoreNotFound))
@@ -100,9 +100,9 @@ async def replace_rules(store_id: UUID, body: RuleList, shipping: Shipping) -> P
 
 
 @router.post("/admin/shipping/simulate", dependencies=[_READ], responses=problems(StoreNotFound))
-async def simulate_delivery(body: SimulationRequest, shipping: Shipping) -> SimulationRead:
+async def simulate_delivery(body: SimulationRequest, works: Works) -> SimulationRead:
     """Price an address and see which rule took it, also while the store is closed."""
-    return await shipping.simulate(body)
+    return await simulated(works, body)
 
 
 def _whole(rules: Sequence[ShippingRule]) -> PageRead[RuleRead]:

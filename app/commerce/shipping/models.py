@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Double, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.ddl import one_of
-from app.core.model import Model, TenantModel, within_tenant
+from app.core.model import Model, TenantModel, unique_within_tenant, within_tenant
 
 KINDS = ("distance", "cep_range", "district", "flat")
 
@@ -41,6 +42,26 @@ class ShippingRule(TenantModel):
     minutes: Mapped[int]
     """Travel time on top of the store's preparation."""
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+
+
+class MapAnswer(TenantModel):
+    """What a maps provider said of a place or a way, until it is asked again.
+
+    A table and not Redis: the answer prices orders, so it is read in the same place as the rules
+    it is used with, survives a restart of Redis, and leaves with its tenant.
+    """
+
+    __tablename__ = "map_answers"
+    __table_args__ = (unique_within_tenant("question"),)
+
+    question: Mapped[str]
+    """``place:05422010``, or ``road:-23.5535,-46.6912>-23.5670,-46.6930``."""
+    provider: Mapped[str]
+    latitude: Mapped[float | None] = mapped_column(Double())
+    longitude: Mapped[float | None] = mapped_column(Double())
+    meters: Mapped[int | None]
+    """None at a way: no road leads there."""
+    expires_at: Mapped[datetime]
 
 
 class PostalArea(Model):

@@ -81,6 +81,9 @@ class QuoteRead(Output):
     free_above_cents: int | None = Field(description="Items worth at least this ship free.")
     eta_minutes: int = Field(description="Preparation and the way.")
     distance_km: float | None = Field(description="Null when the postal code's place is unknown.")
+    distance_provider: str | None = Field(
+        description="Who measured: google-maps, nominatim, or postal-area, the straight line."
+    )
     rule_id: UUID
     quote: str = Field(description="Signed; hand it to the checkout to be held to this fee.")
     expires_at: datetime
@@ -214,5 +217,6 @@ class SimulationRead(Output):
     is_free: bool = Field(description="The subtotal reaches the store's free delivery.")
     eta_minutes: int | None
     distance_km: float | None
+    distance_provider: str | None
     area: AreaRead | None = Field(description="Where the postal code lies; null: unknown.")
     rules: list[SimulatedRule]

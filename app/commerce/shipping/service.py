@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from app.commerce.shipping import rules as pricing
+from app.commerce.shipping.listing import is_same, near_before_far, place_for
 from app.commerce.shipping.models import PostalArea, ShippingRule
 from app.commerce.shipping.problems import (
     DeliveryClosed,
@@ -17,6 +18,7 @@ from app.commerce.shipping.problems import (
     TooManyShippingRules,
 )
 from app.commerce.shipping.repository import ShippingRepository
+from app.commerce.shipping.roads import Way, way_to
 from app.commerce.shipping.rules import OutOfArea, Quote, ShippingKind
 from app.commerce.shipping.schemas import (
     MAX_RULES,
@@ -24,7 +26,6 @@ from app.commerce.shipping.schemas import (
     QuoteRead,
     QuoteRequest,
     RuleCreate,
-    RuleFields,
     RuleList,
     RuleRead,
     RuleUpdate,
@@ -41,7 +42,7 @@ from app.core.crypto import SignatureInvalid, Signer
 from app.core.model import Json
 from app.core.problems import Invalid, TooMany
 from app.core.ratelimit import Limit
-from app.kernel.work import Work
+from app.kernel.work import Caller, Work
 
 QUOTE_LIFE = timedelta(minutes=30)
 _QUOTES = Limit("shipping-quote", 30, 60)
@@ -107,18 +108,39 @@ def compute(
     postal_code: str,
     district: str | None,
     subtotal_cents: int,
+    way: Way | None = None,
 ) -> Quote:
     """Price a delivery over loaded rows; pure, so that quote and checkout cannot differ.
 
     ``rules`` are the store's active ones, ``area`` where the postal code (eight digits) lies, or
-    None. Raises OutOfDeliveryArea with the reason.
+    None, ``way`` the road there. Raises OutOfDeliveryArea with the reason.
     """
-    found = _price(store, _reading(rules), area, postal_code, district, subtotal_cents)
+    found = _price(store, _reading(rules), area, postal_code, district, subtotal_cents, way)
     if isinstance(found, OutOfArea):
         raise OutOfDeliveryArea(
             reason=found.reason, distance_km=found.distance_km, max_km=found.max_km
         )
     return found
+
+
+async def quoted(works: Caller, body: QuoteRequest) -> QuoteRead:
+    """What ``ShippingService.quote`` answers; providers are asked between two Works.
+
+    Raises what it raises, and TooMany.
+    """
+    await _throttle(works)
+    way = await way_to(works, body.store, body.postal_code)
+    async with works() as work:
+        return await ShippingService(work).quote(body, way)
+
+
+async def simulated(works: Caller, body: SimulationRequest) -> SimulationRead:
+    """What ``ShippingService.simulate`` answers, by road where the store measures so."""
+    async with works() as work:
+        store = await StoreService(work).get(body.store_id)
+    way = await way_to(works, store.slug, body.postal_code) if store.is_active else None
+    async with works() as work:
+        return await ShippingService(work).simulate(body, way)
 
 
 class ShippingService:
@@ -127,17 +149,20 @@ class ShippingService:
         self.shipping = ShippingRepository(work.session)
         self.stores = StoreService(work)
 
-    async def quote(self, body: QuoteRequest) -> QuoteRead:
+    async def quote(self, body: QuoteRequest, way: Way | None = None) -> QuoteRead:
         """Answer a fee with a signed quote that the checkout honours for half an hour.
 
-        Raises TooMany, StoreNotFound, DeliveryClosed, OutOfDeliveryArea.
+        ``way`` is the distance by road, looked up before. Raises StoreNotFound, DeliveryClosed,
+        OutOfDeliveryArea.
         """
-        await self._throttle()
         store = await self.stores.active(body.store)
-        _ensure_delivering(store)
+        full = await self.stores.full_slots(store.id, store.policy(), Channel.DELIVERY)
+        _ensure_delivering(store, full)
         rules = await self.shipping.rules_for(store.id)
         area = await self.shipping.area(body.postal_code)
-        found = compute(store, rules, area, body.postal_code, body.district, body.subtotal_cents)
+        found = compute(
+            store, rules, area, body.postal_code, body.district, body.subtotal_cents, way
+        )
         expires_at = (now() + QUOTE_LIFE).replace(microsecond=0)
         rule_fee = next(rule.fee_cents for rule in rules if rule.id == found.rule_id)
         return QuoteRead(
@@ -146,17 +171,18 @@ class ShippingService:
             free_above_cents=store.free_shipping_above_cents,
             eta_minutes=found.eta_minutes,
             distance_km=found.distance_km,
+            distance_provider=_provider(found, way),
             rule_id=found.rule_id,
             quote=self._signed(store, body, found, rule_fee, expires_at),
             expires_at=expires_at,
         )
 
-    async def simulate(self, body: SimulationRequest) -> SimulationRead:
+    async def simulate(self, body: SimulationRequest, way: Way | None = None) -> SimulationRead:
         """Price an address and show how every rule answered. Raises StoreNotFound."""
         store = await self.stores.get(body.store_id)
         rows = {rule.id: rule for rule in await self.shipping.rules_for(store.id)}
         area = await self.shipping.area(body.postal_code)
-        where = (area, body.postal_code, body.district, body.subtotal_cents)
+        where = (area, body.postal_code, body.district, body.subtotal_cents, way)
         reading = _reading(rows.values())
         result = _price(store, reading, *where)
         chosen = result if isinstance(result, Quote) else None
@@ -170,6 +196,7 @@ class ShippingService:
             and body.subtotal_cents >= free_above,
             eta_minutes=chosen.eta_minutes if chosen else None,
             distance_km=result.distance_km,
+            distance_provider=way.provider if way else ("postal-area" if area else None),
             area=AreaRead.model_validate(area) if area else None,
             rules=[
                 SimulatedRule(
@@ -195,7 +222,7 @@ class ShippingService:
             raise TooManyShippingRules(allowed=MAX_RULES)
         facts = body.model_dump() | {"kind": body.kind.value}
         if body.position is None:
-            facts["position"] = _place_for(body, others)
+            facts["position"] = place_for(body, others)
         rule = await self.shipping.add(ShippingRule(**facts))
         self.work.record("shipping.rule_created", "shipping_rule", rule.id, after=facts)
         return rule
@@ -232,8 +259,8 @@ class ShippingService:
         old = await self.shipping.rules_for(store.id, active_only=False)
         before = _audited(old)
         left = list(old)
-        for position, wanted in enumerate(_near_before_far(body.rules)):
-            same = next((rule for rule in left if _is_same(rule, wanted)), None)
+        for position, wanted in enumerate(near_before_far(body.rules)):
+            same = next((rule for rule in left if is_same(rule, wanted)), None)
             facts = wanted.model_dump() | {"kind": wanted.kind.value, "position": position}
             if same is None:
                 self.shipping.session.add(ShippingRule(store_id=store.id, **facts))
@@ -248,14 +275,6 @@ class ShippingService:
             "shipping.rules_replaced", "store", store.id, before=before, after=_audited(rules)
         )
         return rules
-
-    async def _throttle(self) -> None:
-        key = f"{self.work.tenant.id}:{self.work.actor.ip}"
-        decision = await self.work.runtime.limiter.take(_QUOTES, key)
-        if not decision.allowed:
-            problem = TooMany()
-            problem.headers = {"Retry-After": str(int(decision.retry_after_s) + 1)}
-            raise problem
 
     def _signed(
         self, store: Store, body: QuoteRequest, found: Quote, rule_fee: int, expires_at: datetime
@@ -280,8 +299,16 @@ class ShippingService:
         )
 
 
-def _ensure_delivering(store: Store) -> None:
-    answer = store.availability(Channel.DELIVERY, now())
+async def _throttle(works: Caller) -> None:
+    decision = await works.runtime.limiter.take(_QUOTES, f"{works.tenant.id}:{works.actor.ip}")
+    if not decision.allowed:
+        problem = TooMany()
+        problem.headers = {"Retry-After": str(int(decision.retry_after_s) + 1)}
+        raise problem
+
+
+def _ensure_delivering(store: Store, full: frozenset[datetime]) -> None:
+    answer = store.availability(Channel.DELIVERY, now(), full)
     # Closed now, but a slot may be chosen: the customer needs the fee to choose it.
     if not answer.open and answer.next_slot is None:
         raise DeliveryClosed(
@@ -296,6 +323,7 @@ def _price(
     postal_code: str,
     district: str | None,
     subtotal_cents: int,
+    way: Way | None,
 ) -> Quote | OutOfArea:
     point = None if area is None else pricing.Point(area.latitude, area.longitude)
     return pricing.quote(
@@ -303,9 +331,17 @@ def _price(
         pricing.Destination(postal_code, district, point),
         pricing.Point(store.latitude, store.longitude),
         subtotal_cents,
-        store.preparation_minutes,
+        store.ready_minutes,
         free_above_cents=store.free_shipping_above_cents,
+        distance_km=way.km if way else None,
     )
+
+
+def _provider(found: Quote, way: Way | None) -> str | None:
+    """Who measured the distance that counted; None: there was none to measure."""
+    if found.distance_km is None:
+        return None
+    return way.provider if way else "postal-area"
 
 
 def _reading(rows: Iterable[ShippingRule]) -> list[pricing.ShippingRule]:
@@ -324,37 +360,6 @@ def _as_priced(row: ShippingRule) -> pricing.ShippingRule:
         cep_last=row.cep_to,
         district=row.district,
     )
-
-
-def _place_for(new: RuleFields, others: Sequence[ShippingRule]) -> int:
-    """Where a rule goes by itself: at the end, a distance tier before any that reaches farther.
-
-    Of equal positions the shorter reach is tried first, so none needs to move.
-    """
-    reach = new.max_meters
-    for rule in others:
-        if reach is not None and rule.max_meters is not None and rule.max_meters > reach:
-            return rule.position
-    return others[-1].position + 1 if others else 0
-
-
-def _near_before_far(rules: Sequence[RuleFields]) -> list[RuleFields]:
-    """The list as given, but its distance tiers by reach in the places they take.
-
-    A far tier written above a near one would price every address that the near one is for.
-    """
-    tiers = iter(sorted((r for r in rules if r.max_meters is not None), key=_reach))
-    return [rule if rule.max_meters is None else next(tiers) for rule in rules]
-
-
-def _reach(rule: RuleFields) -> int:
-    return rule.max_meters or 0
-
-
-def _is_same(rule: ShippingRule, wanted: RuleFields) -> bool:
-    """Whether they serve the same addresses; fee, minutes and order may differ."""
-    names = ("kind", "max_meters", "cep_from", "cep_to", "district")
-    return all(getattr(rule, name) == getattr(wanted, name) for name in names)
 
 
 def _apply(rule: ShippingRule, facts: Json) -> None:

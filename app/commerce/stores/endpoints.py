@@ -15,6 +15,7 @@ from app.commerce.stores.problems import (
     StoreSlugTaken,
 )
 from app.commerce.stores.schemas import (
+    HoursCopy,
     StoreCreate,
     StoreExceptions,
     StorefrontRead,
@@ -99,6 +100,17 @@ async def update_store(store_id: UUID, body: StoreUpdate, stores: Stores) -> Sto
 async def set_store_hours(store_id: UUID, body: StoreHours, stores: Stores) -> Store:
     """Replace the weekly opening hours; an interval may cross midnight."""
     return await stores.set_hours(store_id, body)
+
+
+@router.post(
+    "/admin/stores/{store_id}/copy-hours",
+    response_model=StoreRead,
+    dependencies=[_WRITE],
+    responses=problems(StoreNotFound),
+)
+async def copy_store_hours(store_id: UUID, body: HoursCopy, stores: Stores) -> Store:
+    """Take over the weekly hours and the exceptions of another store."""
+    return await stores.copy_hours(store_id, body.store_id)
 
 
 @router.put(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, Double, Text, text
+from sqlalchemy import ARRAY, CheckConstraint, DateTime, Double, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.commerce.stores import rules
 from app.commerce.stores.rules import Availability, Channel, PreorderPolicy, Schedule
-from app.core.model import Json, TenantModel, unique_within_tenant
+from app.core.ddl import one_of
+from app.core.model import Json, TenantModel, unique_within_tenant, within_tenant
 
 PAYMENT_METHODS = ("cash", "card_on_delivery", "pix")
+DISTANCE_SOURCES = ("straight", "road")
 
 
 class Store(TenantModel):
@@ -25,6 +28,13 @@ class Store(TenantModel):
         CheckConstraint("latitude BETWEEN -90 AND 90", name="latitude"),
         CheckConstraint("longitude BETWEEN -180 AND 180", name="longitude"),
         CheckConstraint("min_order_cents >= 0", name="min_order_cents"),
+        CheckConstraint(
+            "preorder_capacity > 0 AND preorder_delivery_capacity > 0"
+            " AND preorder_pickup_capacity > 0",
+            name="capacity",
+        ),
+        CheckConstraint("cutoff_minutes >= 0 AND busy_minutes >= 0", name="minutes"),
+        CheckConstraint(one_of("distance_source", DISTANCE_SOURCES), name="distance_source"),
     )
 
     name: Mapped[str]
@@ -46,12 +56,27 @@ class Store(TenantModel):
     preorder_lead_minutes: Mapped[int] = mapped_column(server_default="60")
     preorder_slot_minutes: Mapped[int] = mapped_column(server_default="30")
     preorder_horizon_days: Mapped[int] = mapped_column(server_default="3")
+    preorder_capacity: Mapped[int | None]
+    """Orders that one slot takes; None: any number. Those below are within it."""
+    preorder_delivery_capacity: Mapped[int | None]
+    preorder_pickup_capacity: Mapped[int | None]
+    cutoff_minutes: Mapped[int] = mapped_column(server_default="0")
+    """How long before closing the last order for now is taken."""
+    paused_until: Mapped[datetime | None]
+    pause_reason: Mapped[str | None]
+    busy_minutes: Mapped[int] = mapped_column(server_default="0")
+    """On top of the preparation, while there is much to do."""
+    distance_source: Mapped[str] = mapped_column(server_default="straight")
+    """How far an address is: as the crow flies, or as a maps provider says ("road")."""
     min_order_cents: Mapped[int] = mapped_column(server_default="0")
     free_shipping_above_cents: Mapped[int | None]
     preparation_minutes: Mapped[int] = mapped_column(server_default="30")
     payment_methods: Mapped[list[str]] = mapped_column(
         ARRAY(Text()), server_default=text("'{cash,card_on_delivery,pix}'")
     )
+    delivery_payment_methods: Mapped[list[str] | None] = mapped_column(ARRAY(Text()))
+    """Of ``payment_methods``, those taken for a delivery; None: all."""
+    pickup_payment_methods: Mapped[list[str] | None] = mapped_column(ARRAY(Text()))
     logo_file_id: Mapped[UUID | None]
     banner_file_id: Mapped[UUID | None]
 
@@ -64,8 +89,18 @@ class Store(TenantModel):
         if not self.preorder_enabled:
             return None
         return PreorderPolicy(
-            self.preorder_lead_minutes, self.preorder_slot_minutes, self.preorder_horizon_days
+            self.preorder_lead_minutes,
+            self.preorder_slot_minutes,
+            self.preorder_horizon_days,
+            self.preorder_capacity,
+            self.preorder_delivery_capacity,
+            self.preorder_pickup_capacity,
         )
+
+    @property
+    def ready_minutes(self) -> int:
+        """How long an order takes to be made at the moment."""
+        return self.preparation_minutes + self.busy_minutes
 
     def channels(self) -> frozenset[Channel]:
         """The ways of handing over that are switched on."""
@@ -74,10 +109,54 @@ class Store(TenantModel):
 
     def state(self) -> rules.StoreState:
         """Everything that decides whether an order is taken."""
-        return rules.StoreState(self.schedule(), self.is_active, self.channels(), self.policy())
+        return rules.StoreState(
+            self.schedule(),
+            self.is_active,
+            self.channels(),
+            self.policy(),
+            self.cutoff_minutes,
+            self.paused_until,
+        )
 
     def availability(
-        self, channel: Channel, at: datetime, scheduled_for: datetime | None = None
+        self, channel: Channel, at: datetime, full: Container[datetime] = ()
     ) -> Availability:
         """The one answer to "may this be ordered now?" (``rules.availability``)."""
-        return rules.availability(self.state(), channel, at, scheduled_for)
+        return rules.availability(self.state(), channel, at, None, full)
+
+
+class PreorderSlot(TenantModel):
+    """How many orders a slot holds, by its instant: changed hours or lengths move no order.
+
+    Counted for every pre-order, also where a store sets no limit: a limit set later then knows
+    what is already taken.
+    """
+
+    __tablename__ = "preorder_slots"
+    __table_args__ = (
+        within_tenant("store_id", "stores", ondelete="CASCADE"),
+        unique_within_tenant("store_id", "starts_at"),
+        CheckConstraint("delivery >= 0 AND pickup >= 0", name="counts"),
+    )
+
+    store_id: Mapped[UUID]
+    starts_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    delivery: Mapped[int] = mapped_column(server_default="0")
+    pickup: Mapped[int] = mapped_column(server_default="0")
+
+
+class SlotClaim(TenantModel):
+    """The place of one order in a slot, under the order's id; deleting it gives it back, once."""
+
+    __tablename__ = "slot_claims"
+    __table_args__ = (
+        within_tenant("slot_id", "preorder_slots", ondelete="CASCADE"),
+        within_tenant("order_id", "orders", ondelete="CASCADE"),
+        unique_within_tenant("order_id", "slot_id"),
+        Index("slot_claims_tenant_id_slot_id_idx", "tenant_id", "slot_id"),
+        CheckConstraint(one_of("channel", ("delivery", "pickup")), name="channel"),
+    )
+
+    slot_id: Mapped[UUID]
+    order_id: Mapped[UUID]
+    channel: Mapped[str]

@@ -1,133 +1,59 @@
-"""When a store is open, which pre-order slots it offers, and the one rule of availability.
+"""Which pre-order slots a store offers, and the one rule of availability.
 
-Opening hours are wall-clock times in the store's own timezone; every instant that enters or
-leaves is aware UTC. What the clock change does to them, decided once for all callers:
+The wall clock and its changes are ``hours``' business. What holds on top, for every caller:
 
-- a wall time that the change skips means the moment of the change;
-- a wall time that happens twice means the first of the two.
-
-An exception replaces the intervals that *start* on its date. The spill of the evening before
-(18:00 to 02:00) still runs into a date with other hours, but ends at midnight where the date is
-closed: on a day the merchant declared closed no order arrives.
+- a pause, a cut-off before closing and a full slot refuse, each with its own reason;
+- a slot begins once, whatever happens to the hours, the length or the capacity afterwards: orders
+  keep the instant they were placed for, and count against it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
-from itertools import pairwise
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
-HORIZON_DAYS = 30  # how far ahead openings and closings are looked for
-_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
-_DAY_MINUTES = 24 * 60
+from app.commerce.stores.hours import (
+    HORIZON_DAYS,
+    DateException,
+    Interval,
+    InvalidHours,
+    Schedule,
+    Slot,
+    WeeklyInterval,
+    aware,
+    closes_at,
+    is_open,
+    local_date,
+    next_opening,
+    spans_starting_on,
+)
 
-
-class InvalidHours(ValueError):
-    """Opening hours that cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Open from ``opens`` to just before ``closes``, both ``HH:MM`` of the store's clock.
-
-    A close at or before the opening is on the next day: ``18:00`` to ``02:00`` crosses midnight,
-    equal times are 24 hours. ``24:00`` is accepted as a close. Raises InvalidHours.
-    """
-
-    opens: str
-    closes: str
-
-    def __post_init__(self) -> None:
-        if not (_CLOCK.fullmatch(self.opens) and _CLOCK.fullmatch(self.closes)):
-            raise InvalidHours("times are written HH:MM, from 00:00 to 23:59")
-        if self.opens == "24:00":
-            raise InvalidHours("a day opens at 00:00; 24:00 is only a close")
-
-    @property
-    def minutes(self) -> tuple[int, int]:
-        """Opening and closing in minutes since the midnight the interval's day begins with."""
-        opens, closes = _minutes(self.opens), _minutes(self.closes)
-        return opens, closes if closes > opens else closes + _DAY_MINUTES
-
-
-@dataclass(frozen=True, slots=True)
-class WeeklyInterval:
-    """An interval that starts every week on ``weekday`` (0 is Monday). Raises InvalidHours."""
-
-    weekday: int
-    interval: Interval
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.weekday <= 6:
-            raise InvalidHours("weekdays run from 0 (Monday) to 6 (Sunday)")
-
-    @classmethod
-    def of(cls, weekday: int, opens: str, closes: str) -> WeeklyInterval:
-        return cls(weekday, Interval(opens, closes))
-
-
-@dataclass(frozen=True, slots=True)
-class DateException:
-    """Other hours on one local date; without intervals the store is closed that day."""
-
-    on: date
-    intervals: tuple[Interval, ...] = ()
-
-    @property
-    def is_closed(self) -> bool:
-        return not self.intervals
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A store's hours in its IANA ``timezone``.
-
-    Raises InvalidHours for an unknown timezone or two exceptions on one date.
-    """
-
-    timezone: str
-    weekly: tuple[WeeklyInterval, ...] = ()
-    exceptions: tuple[DateException, ...] = ()
-
-    def __post_init__(self) -> None:
-        dates = [exception.on for exception in self.exceptions]
-        if len(set(dates)) != len(dates):
-            raise InvalidHours("a date has at most one exception")
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise InvalidHours(f"unknown timezone: {self.timezone!r}") from error
-
-    @classmethod
-    def from_rows(
-        cls, timezone: str, hours: list[dict[str, Any]], exceptions: list[dict[str, Any]]
-    ) -> Schedule:
-        """Read the JSON that a store keeps. Raises InvalidHours."""
-        return cls(
-            timezone,
-            tuple(WeeklyInterval.of(h["weekday"], h["opens"], h["closes"]) for h in hours),
-            tuple(
-                DateException(
-                    date.fromisoformat(e["date"]),
-                    tuple(Interval(i["opens"], i["closes"]) for i in e.get("intervals", ())),
-                )
-                for e in exceptions
-            ),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A span of time in UTC, ``end`` excluded."""
-
-    start: datetime
-    end: datetime
+__all__ = [
+    "HORIZON_DAYS",
+    "Availability",
+    "Channel",
+    "ClosedReason",
+    "DateException",
+    "Interval",
+    "InvalidHours",
+    "PreorderPolicy",
+    "Schedule",
+    "Slot",
+    "SlotUse",
+    "StoreState",
+    "WeeklyInterval",
+    "availability",
+    "closes_at",
+    "find_slot",
+    "is_open",
+    "next_opening",
+    "offered_slots",
+    "preorder_slots",
+    "slot_is_valid",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +65,32 @@ class PreorderPolicy:
     lead_minutes: int
     slot_minutes: int
     horizon_days: int
+    capacity: int | None = None
+    """Orders that one slot takes altogether; None: any number."""
+    delivery_capacity: int | None = None
+    pickup_capacity: int | None = None
 
     def __post_init__(self) -> None:
         if self.slot_minutes < 1 or self.lead_minutes < 0 or self.horizon_days < 0:
             raise InvalidHours("a slot lasts at least a minute; lead and horizon are not negative")
+
+    def capacity_of(self, channel: Channel) -> int | None:
+        """Orders over this channel that one slot takes, within ``capacity``."""
+        return self.delivery_capacity if channel is Channel.DELIVERY else self.pickup_capacity
+
+    def is_full(self, taken: SlotUse, channel: Channel) -> bool:
+        """Whether a slot that holds ``taken`` has no room for one more over ``channel``."""
+        mine = taken.delivery if channel is Channel.DELIVERY else taken.pickup
+        limits = ((self.capacity, taken.delivery + taken.pickup), (self.capacity_of(channel), mine))
+        return any(most is not None and held >= most for most, held in limits)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotUse:
+    """How many orders a slot holds."""
+
+    delivery: int = 0
+    pickup: int = 0
 
 
 class Channel(StrEnum):
@@ -153,9 +101,12 @@ class Channel(StrEnum):
 class ClosedReason(StrEnum):
     STORE_INACTIVE = "store-inactive"
     CHANNEL_DISABLED = "channel-disabled"
+    PAUSED = "paused"
     CLOSED_NOW = "closed-now"
+    PAST_CUTOFF = "past-cutoff"
     PREORDER_DISABLED = "preorder-disabled"
     SLOT_INVALID = "slot-invalid"
+    SLOT_FULL = "slot-full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +117,10 @@ class StoreState:
     is_active: bool = True
     channels: frozenset[Channel] = frozenset(Channel)
     preorder: PreorderPolicy | None = None  # None: pre-orders are switched off
+    cutoff_minutes: int = 0
+    """How long before closing the last order for now is taken."""
+    paused_until: datetime | None = None
+    """Nothing is taken for a moment before this one, by a merchant's hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,35 +137,6 @@ class Availability:
         """The earliest moment an order placed later, or for later, would be served."""
         moments = [self.next_open, self.next_slot.start if self.next_slot else None]
         return min((moment for moment in moments if moment is not None), default=None)
-
-
-def is_open(schedule: Schedule, at: datetime) -> bool:
-    """Say whether the store is open at ``at``: the opening minute counts, the closing not."""
-    today = _local_date(schedule, at)
-    return any(
-        span.start <= at < span.end
-        for day in (today, today - timedelta(days=1))
-        for span in _spans_starting_on(schedule, day)
-    )
-
-
-def next_opening(schedule: Schedule, at: datetime) -> datetime | None:
-    """Return when the store opens next, strictly after ``at`` and within 30 days, else None.
-
-    While it is open this is the opening that follows the present one.
-    """
-    for span in _openings(schedule, at):
-        if span.start > at:
-            return span.start if span.start <= at + timedelta(days=HORIZON_DAYS) else None
-    return None
-
-
-def closes_at(schedule: Schedule, at: datetime) -> datetime | None:
-    """Return when the present opening ends; None when closed, or open beyond 30 days."""
-    span = _current(schedule, at)
-    if span is None or span.end > at + timedelta(days=HORIZON_DAYS):
-        return None
-    return span.end
 
 
 def preorder_slots(schedule: Schedule, policy: PreorderPolicy, at: datetime) -> list[Slot]:
@@ -233,76 +159,92 @@ def find_slot(
     schedule: Schedule, policy: PreorderPolicy, at: datetime, start: datetime
 ) -> Slot | None:
     """Return the slot that begins at ``start`` when it may still be chosen at ``at``."""
-    _aware(start)
+    aware(start)
     return next((slot for slot in _slots(schedule, policy, at) if slot.start == start), None)
 
 
 def availability(
-    store: StoreState, channel: Channel, at: datetime, scheduled_for: datetime | None = None
+    store: StoreState,
+    channel: Channel,
+    at: datetime,
+    scheduled_for: datetime | None = None,
+    full: Container[datetime] = (),
 ) -> Availability:
     """Decide whether the store takes an order over ``channel`` at ``at``, and say why not.
 
     ``scheduled_for`` asks for a pre-order whose slot begins then; without it the order is for
-    now. A switched-off store or channel promises no later moment. The same rule answers lists,
-    preview, checkout and chat (spec "Beyond the others").
+    now. ``full`` are the starts of the slots that have no room over ``channel``. A switched-off
+    store or channel promises no later moment. The same rule answers lists, preview, checkout and
+    chat (spec "Beyond the others").
     """
     switched_off = []
     if not store.is_active:
         switched_off.append(ClosedReason.STORE_INACTIVE)
     if channel not in store.channels:
         switched_off.append(ClosedReason.CHANNEL_DISABLED)
-    refusal = _time_refusal(store, at, scheduled_for)
+    refusal = _time_refusal(store, at, scheduled_for, full)
     if not switched_off and refusal is None:
         return Availability(open=True)
     reasons = (*switched_off, *([refusal] if refusal else []))
     if switched_off:
         return Availability(open=False, reasons=reasons)
-    next_slot = next(_slots(store.schedule, store.preorder, at), None) if store.preorder else None
-    # A refused pre-order may still be placed for now when the store is open.
-    next_open = at if is_open(store.schedule, at) else next_opening(store.schedule, at)
-    return Availability(open=False, reasons=reasons, next_open=next_open, next_slot=next_slot)
+    # A refused pre-order may still be placed for now when the store takes orders.
+    return Availability(
+        open=False,
+        reasons=reasons,
+        next_open=at if _now_refusal(store, at) is None else _takes_again_at(store, at),
+        next_slot=next((slot for slot in offered_slots(store, at) if slot.start not in full), None),
+    )
+
+
+def offered_slots(store: StoreState, at: datetime) -> Iterator[Slot]:
+    """The slots one may ask for at ``at``, in order, whether they have room or not."""
+    if store.preorder is None:
+        return iter(())
+    slots = _slots(store.schedule, store.preorder, at)
+    paused = store.paused_until
+    return slots if paused is None else (slot for slot in slots if slot.start >= paused)
 
 
 def _time_refusal(
-    store: StoreState, at: datetime, scheduled_for: datetime | None
+    store: StoreState, at: datetime, scheduled_for: datetime | None, full: Container[datetime]
 ) -> ClosedReason | None:
     if scheduled_for is None:
-        return None if is_open(store.schedule, at) else ClosedReason.CLOSED_NOW
+        return _now_refusal(store, at)
     if store.preorder is None:
         return ClosedReason.PREORDER_DISABLED
     if not slot_is_valid(store.schedule, store.preorder, at, scheduled_for):
         return ClosedReason.SLOT_INVALID
+    if store.paused_until is not None and scheduled_for < store.paused_until:
+        return ClosedReason.PAUSED
+    return ClosedReason.SLOT_FULL if scheduled_for in full else None
+
+
+def _now_refusal(store: StoreState, at: datetime) -> ClosedReason | None:
+    if not is_open(store.schedule, at):
+        return ClosedReason.CLOSED_NOW
+    if store.paused_until is not None and at < store.paused_until:
+        return ClosedReason.PAUSED
+    closes = closes_at(store.schedule, at) if store.cutoff_minutes else None
+    if closes is not None and at >= closes - timedelta(minutes=store.cutoff_minutes):
+        return ClosedReason.PAST_CUTOFF
     return None
 
 
-def _current(schedule: Schedule, at: datetime) -> Slot | None:
-    for span in _openings(schedule, at):
-        if span.start > at:
+def _takes_again_at(store: StoreState, at: datetime) -> datetime | None:
+    """When an order for now is taken again: after the pause, or with an opening beyond it."""
+    moment: datetime | None = at
+    if store.paused_until is not None and at < store.paused_until:
+        moment = store.paused_until
+    while moment is not None and _now_refusal(store, moment) is not None:
+        moment = next_opening(store.schedule, moment)
+        if moment is not None and moment > at + timedelta(days=HORIZON_DAYS):
             return None
-        if at < span.end:
-            return span
-    return None
-
-
-def _openings(schedule: Schedule, at: datetime) -> Iterator[Slot]:
-    """Yield the openings around and after ``at`` in order, touching intervals joined."""
-    open_span: Slot | None = None
-    first = _local_date(schedule, at) - timedelta(days=1)
-    for offset in range(HORIZON_DAYS + 3):
-        for span in _spans_starting_on(schedule, first + timedelta(days=offset)):
-            if open_span is None:
-                open_span = span
-            elif span.start <= open_span.end:
-                open_span = Slot(open_span.start, max(open_span.end, span.end))
-            else:
-                yield open_span
-                open_span = span
-    if open_span is not None:
-        yield open_span
+    return moment
 
 
 def _slots(schedule: Schedule, policy: PreorderPolicy, at: datetime) -> Iterator[Slot]:
-    today = _local_date(schedule, at)
+    today = local_date(schedule, at)
     earliest = at + timedelta(minutes=policy.lead_minutes)
     length = timedelta(minutes=policy.slot_minutes)
     last_day = today + timedelta(days=policy.horizon_days)
@@ -311,78 +253,10 @@ def _slots(schedule: Schedule, policy: PreorderPolicy, at: datetime) -> Iterator
     # starts, so that no slot vanishes because a neighbour moved into the horizon.
     starts: set[datetime] = set()
     for offset in range(-1, policy.horizon_days + 1):
-        for span in _spans_starting_on(schedule, today + timedelta(days=offset)):
+        for span in spans_starting_on(schedule, today + timedelta(days=offset)):
             start = span.start
             while start + length <= span.end and start.astimezone(zone).date() <= last_day:
                 if start >= earliest:
                     starts.add(start)
                 start += length
     return (Slot(start, start + length) for start in sorted(starts))
-
-
-def _spans_starting_on(schedule: Schedule, day: date) -> list[Slot]:
-    """Return the intervals that start on a local date, in UTC, cut where the next is closed."""
-    zone = ZoneInfo(schedule.timezone)
-    following = _exception(schedule, day + timedelta(days=1))
-    midnight = _instant(day, _DAY_MINUTES, zone)
-    spans = []
-    for interval in _intervals(schedule, day):
-        opens, closes = interval.minutes
-        start, end = _instant(day, opens, zone), _instant(day, closes, zone)
-        if following is not None and following.is_closed:
-            end = min(end, midnight)
-        if start < end:
-            spans.append(Slot(start, end))
-    return sorted(spans, key=lambda span: (span.start, span.end))
-
-
-def _intervals(schedule: Schedule, day: date) -> tuple[Interval, ...]:
-    exception = _exception(schedule, day)
-    if exception is not None:
-        return exception.intervals
-    return tuple(rule.interval for rule in schedule.weekly if rule.weekday == day.weekday())
-
-
-def _exception(schedule: Schedule, day: date) -> DateException | None:
-    return next((exception for exception in schedule.exceptions if exception.on == day), None)
-
-
-@lru_cache(maxsize=4096)  # list pages ask for the same few days of the same stores
-def _instant(day: date, minutes: int, zone: ZoneInfo) -> datetime:
-    """Return the UTC instant at which the wall clock reads ``minutes`` past ``day``'s midnight."""
-    wall = datetime.combine(day, time()) + timedelta(minutes=minutes)
-    first = wall.replace(tzinfo=zone)
-    second = wall.replace(tzinfo=zone, fold=1)
-    if first.utcoffset() == second.utcoffset():
-        return first.astimezone(UTC)
-    if first.astimezone(UTC) < second.astimezone(UTC):
-        return first.astimezone(UTC)
-    return _jump(second.astimezone(UTC), first.astimezone(UTC), zone)
-
-
-def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """Return the minute of the clock change that lies between two instants."""
-    minutes = int((after - before).total_seconds()) // 60
-    offsets = [
-        (before + timedelta(minutes=step)).astimezone(zone).utcoffset()
-        for step in range(minutes + 1)
-    ]
-    changed = next(
-        (step for step, (old, new) in enumerate(pairwise(offsets), 1) if old != new), minutes
-    )
-    return before + timedelta(minutes=changed)
-
-
-def _local_date(schedule: Schedule, at: datetime) -> date:
-    return _aware(at).astimezone(ZoneInfo(schedule.timezone)).date()
-
-
-def _aware(at: datetime) -> datetime:
-    if at.tzinfo is None:
-        raise ValueError("an instant needs its timezone")
-    return at
-
-
-def _minutes(clock: str) -> int:
-    hours, minutes = clock.split(":")
-    return int(hours) * 60 + int(minutes)

@@ -94,6 +94,9 @@ Cents = Annotated[int, Field(ge=0, le=100_000_000)]
 LeadMinutes = Annotated[int, Field(ge=0, le=14 * 24 * 60)]
 SlotMinutes = Annotated[int, Field(ge=15, le=24 * 60)]
 HorizonDays = Annotated[int, Field(ge=0, le=14, description="0: only for later today.")]
+Capacity = Annotated[int | None, Field(ge=1, le=10_000)]
+CutoffMinutes = Annotated[int, Field(ge=0, le=240, description="Last orders, before closing.")]
+DistanceSource = Literal["straight", "road"]
 PreparationMinutes = Annotated[int, Field(ge=0, le=24 * 60)]
 PaymentMethods = Annotated[
     list[PaymentMethod], Field(min_length=1, max_length=10), AfterValidator(_without_repeats)
@@ -181,6 +184,14 @@ class StoreExceptions(Input):
     exceptions: Exceptions
 
 
+class HoursCopy(Input):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"store_id": "01931b2e-7c00-7000-8000-000000000001"}]}
+    )
+
+    store_id: UUID = Field(description="The store to copy from.")
+
+
 class StoreCreate(Input):
     model_config = ConfigDict(
         json_schema_extra={
@@ -218,16 +229,36 @@ class StoreCreate(Input):
     preorder_lead_minutes: LeadMinutes = 60
     preorder_slot_minutes: SlotMinutes = 30
     preorder_horizon_days: HorizonDays = 3
+    preorder_capacity: Capacity = Field(
+        None, description="Orders that one slot takes; null: any number."
+    )
+    preorder_delivery_capacity: Capacity = None
+    preorder_pickup_capacity: Capacity = None
+    cutoff_minutes: CutoffMinutes = 0
+    distance_source: DistanceSource = Field(
+        "straight", description="As the crow flies, or by road as a maps provider measures."
+    )
     min_order_cents: Cents = 0
     free_shipping_above_cents: Cents | None = None
     preparation_minutes: PreparationMinutes = 30
     payment_methods: PaymentMethods = Field(default_factory=_all_payment_methods)
+    delivery_payment_methods: PaymentMethods | None = Field(
+        None, description="Of payment_methods, those for a delivery; null: all."
+    )
+    pickup_payment_methods: PaymentMethods | None = None
     logo_file_id: UUID | None = None
     banner_file_id: UUID | None = None
 
 
+_MAY_BE_EMPTY = {
+    "phone", "free_shipping_above_cents", "logo_file_id", "banner_file_id", "preorder_capacity",
+    "preorder_delivery_capacity", "preorder_pickup_capacity", "delivery_payment_methods",
+    "pickup_payment_methods",
+}  # fmt: skip
+
+
 class StoreUpdate(Input):
-    """Only the fields sent are changed; null empties phone, free shipping, logo and banner."""
+    """Only the fields sent are changed; null empties those that may be absent."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"is_active": False}, {"preparation_minutes": 45}]}
@@ -247,17 +278,23 @@ class StoreUpdate(Input):
     preorder_lead_minutes: LeadMinutes | None = None
     preorder_slot_minutes: SlotMinutes | None = None
     preorder_horizon_days: HorizonDays | None = None
+    preorder_capacity: Capacity = None
+    preorder_delivery_capacity: Capacity = None
+    preorder_pickup_capacity: Capacity = None
+    cutoff_minutes: CutoffMinutes | None = None
+    distance_source: DistanceSource | None = None
     min_order_cents: Cents | None = None
     free_shipping_above_cents: Cents | None = None
     preparation_minutes: PreparationMinutes | None = None
     payment_methods: PaymentMethods | None = None
+    delivery_payment_methods: PaymentMethods | None = None
+    pickup_payment_methods: PaymentMethods | None = None
     logo_file_id: UUID | None = None
     banner_file_id: UUID | None = None
 
     @model_validator(mode="after")
     def _no_empty_facts(self) -> StoreUpdate:
-        may_be_empty = {"phone", "free_shipping_above_cents", "logo_file_id", "banner_file_id"}
-        sent = self.model_fields_set - may_be_empty
+        sent = self.model_fields_set - _MAY_BE_EMPTY
         empty = sorted(name for name in sent if getattr(self, name) is None)
         if empty:
             raise PydanticCustomError(
@@ -308,22 +345,36 @@ class _StoreFacts(Output):
     preorder_lead_minutes: int
     preorder_slot_minutes: int
     preorder_horizon_days: int
+    preorder_capacity: int | None
+    preorder_delivery_capacity: int | None
+    preorder_pickup_capacity: int | None
+    cutoff_minutes: int
+    busy_minutes: int
+    paused_until: dt.datetime | None
+    pause_reason: str | None
     min_order_cents: int
     free_shipping_above_cents: int | None
     preparation_minutes: int
     payment_methods: list[PaymentMethod]
+    delivery_payment_methods: list[PaymentMethod] | None
+    pickup_payment_methods: list[PaymentMethod] | None
     logo_file_id: UUID | None
     banner_file_id: UUID | None
 
 
 class StoreRead(_StoreFacts):
     is_active: bool
+    distance_source: DistanceSource
     created_at: dt.datetime
 
 
 class SlotRead(Output):
     start: dt.datetime
     end: dt.datetime
+
+
+class OfferedSlotRead(SlotRead):
+    full_for: list[Channel] = Field(description="Ways of handing over that have no room left.")
 
 
 class AvailabilityRead(Output):
@@ -342,6 +393,6 @@ class StorefrontRead(_StoreFacts):
     next_opening: dt.datetime | None
     closes_at: dt.datetime | None
     availability: dict[Channel, AvailabilityRead]
-    preorder_slots: list[SlotRead] = Field(
+    preorder_slots: list[OfferedSlotRead] = Field(
         description="In the list of stores the first three, at a single store all of them."
     )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime
-from itertools import count
+from itertools import count, islice
 from uuid import UUID
 
 from app.commerce.stores import rules
 from app.commerce.stores.models import Store
 from app.commerce.stores.problems import StoreMediaUnknown
 from app.commerce.stores.repository import StoreRepository
-from app.commerce.stores.rules import Channel, Slot
+from app.commerce.stores.rules import Channel, PreorderPolicy, SlotUse
 from app.commerce.stores.schemas import (
     AvailabilityRead,
-    SlotRead,
+    OfferedSlotRead,
     StoreCreate,
     StoreExceptions,
     StorefrontRead,
@@ -35,10 +36,16 @@ _FIRST_SLOTS = 3
 _MEDIA = ("logo_file_id", "banner_file_id")
 
 
-def storefront(store: Store, at: datetime, currency: str, slots: int | None) -> StorefrontRead:
-    """What the public sees of a store at ``at``, with its first ``slots`` pre-order slots."""
-    schedule, policy = store.schedule(), store.policy()
-    offered: list[Slot] = rules.preorder_slots(schedule, policy, at) if policy else []
+def storefront(
+    store: Store, at: datetime, currency: str, slots: int | None, taken: Mapping[datetime, SlotUse]
+) -> StorefrontRead:
+    """What the public sees of a store at ``at``, with its first ``slots`` pre-order slots.
+
+    ``taken`` is what its slots hold.
+    """
+    schedule = store.schedule()
+    full = {channel: _full(store, taken, channel) for channel in Channel}
+    offered = islice(rules.offered_slots(store.state(), at), slots)
     return StorefrontRead.model_validate(
         StoreRead.model_validate(store).model_dump()
         | {
@@ -47,12 +54,28 @@ def storefront(store: Store, at: datetime, currency: str, slots: int | None) -> 
             "next_opening": rules.next_opening(schedule, at),
             "closes_at": rules.closes_at(schedule, at),
             "availability": {
-                channel: AvailabilityRead.model_validate(store.availability(channel, at))
+                channel: AvailabilityRead.model_validate(
+                    store.availability(channel, at, full[channel])
+                )
                 for channel in Channel
             },
-            "preorder_slots": [SlotRead.model_validate(slot) for slot in offered[:slots]],
+            "preorder_slots": [
+                OfferedSlotRead(
+                    start=slot.start,
+                    end=slot.end,
+                    full_for=[c for c in Channel if slot.start in full[c]],
+                )
+                for slot in offered
+            ],
         }
     )
+
+
+def _full(store: Store, taken: Mapping[datetime, SlotUse], channel: Channel) -> frozenset[datetime]:
+    policy = store.policy()
+    if policy is None:
+        return frozenset()
+    return frozenset(start for start, held in taken.items() if policy.is_full(held, channel))
 
 
 class StoreService:
@@ -64,13 +87,40 @@ class StoreService:
         """Active stores with whether they are open at this moment."""
         found = await self.stores.recent(request, is_active=True)
         at, currency = now(), self.work.tenant.currency
-        shown = [storefront(store, at, currency, _FIRST_SLOTS) for store in found.items]
+        taken = await self.stores.slot_use([store.id for store in found.items], at)
+        shown = [
+            storefront(store, at, currency, _FIRST_SLOTS, taken.get(store.id, {}))
+            for store in found.items
+        ]
         return Page(shown, found.next_cursor)
 
     async def storefront(self, slug: str) -> StorefrontRead:
         """One active store with every pre-order slot it offers now. Raises StoreNotFound."""
         store = await self.stores.active_by_slug(slug)
-        return storefront(store, now(), self.work.tenant.currency, None)
+        at = now()
+        taken = await self.stores.slot_use([store.id], at)
+        return storefront(store, at, self.work.tenant.currency, None, taken.get(store.id, {}))
+
+    async def full_slots(
+        self, store_id: UUID, policy: PreorderPolicy | None, channel: Channel
+    ) -> frozenset[datetime]:
+        """The starts of the coming slots that have no room over ``channel``."""
+        if policy is None:
+            return frozenset()
+        taken = (await self.stores.slot_use([store_id], now())).get(store_id, {})
+        return frozenset(start for start, held in taken.items() if policy.is_full(held, channel))
+
+    async def take_slot(self, store_id: UUID, start: datetime, channel: Channel) -> UUID | None:
+        """A place in a pre-order slot until the commit; None: it is full. See ``claim_slot``."""
+        return await self.stores.take_slot(store_id, start, channel)
+
+    async def claim_slot(self, slot_id: UUID, order_id: UUID, channel: Channel) -> None:
+        """Let an order that was written own the place it took."""
+        await self.stores.claim_slot(slot_id, order_id, channel)
+
+    async def give_back_slot(self, order_id: UUID) -> None:
+        """The order is cancelled: its place in a slot, if it has one, is free again."""
+        await self.stores.give_back_slot(order_id)
 
     async def active(self, slug: str) -> Store:
         """The store that the public calls by ``slug``. Raises StoreNotFound."""
@@ -116,10 +166,21 @@ class StoreService:
         store = await self.stores.get(store_id, lock=True)
         return await self._change(store, body.model_dump(mode="json"))
 
+    async def copy_hours(self, store_id: UUID, source_id: UUID) -> Store:
+        """Take over another store's weekly hours and exceptions. Raises StoreNotFound."""
+        source = await self.stores.get(source_id)
+        store = await self.stores.get(store_id, lock=True)
+        return await self._change(store, {"hours": source.hours, "exceptions": source.exceptions})
+
     async def set_exceptions(self, store_id: UUID, body: StoreExceptions) -> Store:
         """Replace the exceptions by date. Raises StoreNotFound."""
         store = await self.stores.get(store_id, lock=True)
         return await self._change(store, body.model_dump(mode="json"))
+
+    async def switch(self, store_id: UUID, facts: Json) -> Store:
+        """Change how a store runs at the moment. Raises StoreNotFound."""
+        store = await self.stores.get(store_id, lock=True)
+        return await self._change(store, facts)
 
     async def remove(self, store_id: UUID) -> None:
         """Delete a store that never had an order. Raises StoreNotFound, StoreInUse."""

@@ -6,6 +6,7 @@ from scripts.sandbox.vendors.anthropic import Anthropic
 from scripts.sandbox.vendors.base import Played
 from scripts.sandbox.vendors.gemini import Gemini
 from scripts.sandbox.vendors.keys import Keys
+from scripts.sandbox.vendors.maps import GoogleMaps, Nominatim
 from scripts.sandbox.vendors.oauth import Google, HubSpot, Microsoft
 from scripts.sandbox.vendors.openai import OpenAI
 from scripts.sandbox.vendors.smtp import MailServer
@@ -25,6 +26,8 @@ VENDORS: tuple[type[Played], ...] = (
     Microsoft,
     HubSpot,
     Stripe,
+    GoogleMaps,
+    Nominatim,
     Keys,
     MailServer,
 )

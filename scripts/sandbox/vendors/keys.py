@@ -26,7 +26,6 @@ _GET: dict[str, JsonValue] = {
     "/anthropic/v1/models": {"data": [{"type": "model", "id": "sandbox-model"}]},
     "/gemini/v1beta/models": {"models": [{"name": "models/sandbox-model"}]},
     "/clicksign/api/v3/envelopes": {"data": []},
-    "/maps/api/geocode/json": {"status": "OK", "results": []},
     "/docusign/oauth/userinfo": {"sub": "u", "name": "Ana", "accounts": []},
     "/graph/{version}/{phone}": {"id": "1", "display_phone_number": "+55 11 4002-8922"},
 }
@@ -69,8 +68,7 @@ class Keys(Vendor):
         if path == "/docusign/oauth/token":
             return self._assertion(request, entry)
         if not self._accepts(_key(request)):
-            denied: JsonValue = {"status": "REQUEST_DENIED", "error": "invalid key"}
-            return Reply(200 if path.startswith("/maps/") else 401, denied, "refused")
+            return Reply(401, {"error": "invalid key"}, "refused")
         if path == "/zoom/oauth/token":
             token: JsonValue = {"access_token": "zoom", "token_type": "bearer", "expires_in": 3599}
             return Reply(200, token, "accepted")
