@@ -49,6 +49,8 @@ LARGER_SLICES = {
     "app.saas.billing.mirror": 3.5,
     "app.saas.support.users": 5,
     "app.commerce.catalog.admin": 5,
+    "app.commerce.catalog.assortment": 4.5,
+    "app.commerce.catalog.bulk": 2.1,
     "app.commerce.catalog.snapshot": 3.5,
     "app.commerce.checkout.asked": 2.1,
     "app.commerce.checkout.basis": 2.1,

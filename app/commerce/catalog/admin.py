@@ -8,8 +8,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from app.commerce.catalog.assortment import AssortmentService
+from app.commerce.catalog.bulk import (
+    BulkEdit,
+    BulkRead,
+    DeletedProduct,
+    ProductOrder,
+    ProductRestore,
+)
 from app.commerce.catalog.models import Category, ModifierGroup, StoreProduct, Variant
 from app.commerce.catalog.problems import (
+    CategoryDeleted,
     CategoryNotEmpty,
     CategoryNotFound,
     ChoicesContradict,
@@ -57,6 +66,7 @@ router = APIRouter(
 Categories = Annotated[CategoryService, service(CategoryService)]
 Products = Annotated[ProductService, service(ProductService)]
 Groups = Annotated[ModifierGroupService, service(ModifierGroupService)]
+Assortment = Annotated[AssortmentService, service(AssortmentService)]
 READ = require_module("commerce", "catalog:read")
 WRITE = require_module("commerce", "catalog:write")
 
@@ -124,6 +134,55 @@ async def update_category(
 async def delete_category(category_id: UUID, categories: Categories) -> None:
     """Delete a category that has no products."""
     await categories.delete(category_id)
+
+
+@router.put(
+    "/categories/{category_id}/products/order",
+    status_code=204,
+    responses=problems(CategoryNotFound, ProductNotFound),
+    dependencies=[WRITE],
+)
+async def reorder_products(category_id: UUID, body: ProductOrder, assortment: Assortment) -> None:
+    """Put these products of the category first, in this order; the others follow as they were."""
+    await assortment.reorder(category_id, body.product_ids)
+
+
+@router.post(
+    "/products/bulk", responses=problems(CategoryNotFound), dependencies=[WRITE, Idempotent]
+)
+async def edit_products(body: BulkEdit, assortment: Assortment) -> BulkRead:
+    """Change up to 200 products at once; the answer tells of each. Percent and amount move the
+    prices of variants too; a store's own prices stay."""
+    return BulkRead(items=await assortment.edit_many(body))
+
+
+@router.get("/deleted-products", dependencies=[READ])
+async def list_deleted_products(assortment: Assortment, page: Paging) -> PageRead[DeletedProduct]:
+    """Products that were deleted and may be restored, newest first."""
+    return PageRead[DeletedProduct].model_validate(await assortment.deleted(page))
+
+
+@router.post(
+    "/products/{product_id}/restore",
+    responses=problems(ProductNotFound, CategoryNotFound, CategoryDeleted),
+    dependencies=[WRITE, Idempotent],
+)
+async def restore_product(
+    product_id: UUID, body: ProductRestore, assortment: Assortment
+) -> ProductRead:
+    """Bring a deleted product back; another slug is made when its own was taken meanwhile."""
+    return await assortment.restore(product_id, body.category_id)
+
+
+@router.post(
+    "/products/{product_id}/duplicate",
+    status_code=201,
+    responses=problems(ProductNotFound),
+    dependencies=[WRITE, Idempotent],
+)
+async def duplicate_product(product_id: UUID, assortment: Assortment) -> ProductRead:
+    """Make an inactive copy with variants, groups, images and stores; without SKUs."""
+    return await assortment.duplicate(product_id)
 
 
 @router.get("/products", dependencies=[READ])

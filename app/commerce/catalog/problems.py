@@ -40,6 +40,11 @@ class CategoryNotEmpty(Conflict):
     title = "The category still has products: move or delete them first."
 
 
+class CategoryDeleted(Conflict):
+    code = "category-deleted"
+    title = "The product's category was deleted: send the category_id of another one."
+
+
 class TooManyCategories(Conflict):
     code = "too-many-categories"
     title = "A menu holds at most 500 categories: delete or merge some first."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
@@ -120,6 +120,32 @@ SELECT id, key FROM files WHERE id = ANY (ARRAY(
   FROM products p, unnest(p.image_file_ids) i
   WHERE p.is_active AND p.deleted_at IS NULL /*AND p.id = ANY ($1)*/))
 """)
+
+# Edits of many products: rows are taken in the order of their ids, then one statement per kind.
+_HELD = """
+SELECT id, name, price_cents, compare_at_cents, dietary_tags, is_active, category_id
+FROM products WHERE id = ANY ($1) AND deleted_at IS NULL ORDER BY id FOR UPDATE
+"""
+_OF_CATEGORY = """
+SELECT id, name, position FROM products
+WHERE category_id = $1 AND deleted_at IS NULL ORDER BY id FOR UPDATE
+"""
+_VARIANTS_HELD = """
+SELECT id, product_id, price_cents FROM variants
+WHERE product_id = ANY ($1) AND deleted_at IS NULL ORDER BY id FOR UPDATE
+"""
+_EDITS = {
+    (table, column): f"UPDATE {table} p SET {column} = {value} "  # noqa: S608 - made of constants
+    "FROM unnest($1::uuid[], $2::text[]) x (id, v) WHERE p.id = x.id"
+    for table, column, value in (
+        ("products", "price_cents", "x.v::bigint"),
+        ("products", "position", "x.v::bigint"),
+        ("products", "is_active", "x.v::boolean"),
+        ("products", "category_id", "x.v::uuid"),
+        ("products", "dietary_tags", "ARRAY(SELECT json_array_elements_text(x.v::json))"),
+        ("variants", "price_cents", "x.v::bigint"),
+    )
+}
 
 _FILES = "SELECT id, key FROM files WHERE id = ANY ($1::uuid[])"
 
@@ -268,6 +294,32 @@ class ProductRepository(Repository[Product]):
         if is_active is not None:
             statement = statement.where(Product.is_active.is_(is_active))
         return await self.page(statement, page)
+
+    async def held(self, ids: Sequence[UUID]) -> dict[UUID, Mapping[str, object]]:
+        """Those of the products that exist, taken for a change."""
+        return {row["id"]: dict(row) for row in await (await self.raw()).fetch(_HELD, ids)}
+
+    async def held_of_category(self, category_id: UUID) -> Sequence[Record]:
+        return await (await self.raw()).fetch(_OF_CATEGORY, category_id)
+
+    async def held_variants(self, ids: Sequence[UUID]) -> Sequence[Record]:
+        return await (await self.raw()).fetch(_VARIANTS_HELD, ids)
+
+    async def edit_many(self, table: str, field: str, values: Mapping[UUID, str]) -> None:
+        """Write one field of many rows in one statement; values as Postgres reads them."""
+        edit = _EDITS[table, field]
+        await (await self.raw()).execute(edit, list(values), list(values.values()))
+
+    async def deleted(self, page: PageRequest) -> Page[Product]:
+        return await self.page(super().query().where(Product.deleted_at.is_not(None)), page)
+
+    async def get_any(self, id: UUID) -> Product:
+        """The product, deleted or not, taken for a change. Raises ProductNotFound."""
+        statement = super().query().where(Product.id == id)
+        found = await self.one_or_none(statement.with_for_update(of=Product))
+        if found is None:
+            raise ProductNotFound()
+        return found
 
     async def slugs_like(self, base: str) -> set[str]:
         statement = select(Product.slug).where(

@@ -66,7 +66,8 @@ from app.kernel.work import UnitOfWork, Work
 MAX_CATEGORIES = 500
 
 
-def _tell(work: UnitOfWork, kind: str, change: str, item_id: UUID, name: str) -> None:
+def tell(work: UnitOfWork, kind: str, change: str, item_id: UUID, name: str) -> None:
+    """Publish a change and forget the menus kept ready, at the commit."""
     work.publish(CatalogChanged(kind=kind, change=change, item_id=item_id, item_name=name))
     work.ring(TOPIC)
 
@@ -109,7 +110,7 @@ class CategoryService:
             slug = free_slug(base, await self.categories.slugs_like(base))
         fields = body.model_dump(exclude={"slug"})
         category = await self.categories.add(Category(slug=slug, **fields))
-        _tell(self.work, "category", "created", category.id, category.name)
+        tell(self.work, "category", "created", category.id, category.name)
         return category
 
     async def update(self, category_id: UUID, body: CategoryUpdate) -> Category:
@@ -117,7 +118,7 @@ class CategoryService:
         category = await self.categories.get(category_id, lock=True)
         _apply(self.work, category, _sent(body), "category")
         await self.categories.flush()
-        _tell(self.work, "category", "updated", category.id, category.name)
+        tell(self.work, "category", "updated", category.id, category.name)
         return category
 
     async def delete(self, category_id: UUID) -> None:
@@ -127,7 +128,7 @@ class CategoryService:
         if await self.categories.has_products(category_id):
             raise CategoryNotEmpty()
         category.deleted_at = now()
-        _tell(self.work, "category", "deleted", category.id, category.name)
+        tell(self.work, "category", "deleted", category.id, category.name)
 
     async def reorder(self, ids: Sequence[UUID]) -> Sequence[Category]:
         """Put these first, in this order; the others follow as they were.
@@ -142,7 +143,7 @@ class CategoryService:
         ordered = [known.pop(i) for i in wanted] + list(known.values())
         for position, category in enumerate(ordered):
             category.position = position
-        _tell(self.work, "category", "updated", ordered[0].id, ordered[0].name)
+        tell(self.work, "category", "updated", ordered[0].id, ordered[0].name)
         return ordered
 
 
@@ -189,7 +190,7 @@ class ProductService:
         product = Product(slug=slug, image_file_ids=images, **fields)
         _check_prices(product)
         await self.products.add(product)
-        _tell(self.work, "product", "created", product.id, product.name)
+        tell(self.work, "product", "created", product.id, product.name)
         return await self.get(product.id)
 
     async def update(self, product_id: UUID, body: ProductUpdate) -> ProductRead:
@@ -204,7 +205,7 @@ class ProductService:
         _apply(self.work, product, sent, "product")
         _check_prices(product)
         await self.products.flush()
-        _tell(self.work, "product", "updated", product.id, product.name)
+        tell(self.work, "product", "updated", product.id, product.name)
         return await self.get(product_id)
 
     async def delete(self, product_id: UUID) -> None:
@@ -212,13 +213,13 @@ class ProductService:
         product = await self.products.get(product_id, lock=True)
         product.deleted_at = now()
         product.external_ref = None  # free for the product that an import brings next
-        _tell(self.work, "product", "deleted", product.id, product.name)
+        tell(self.work, "product", "deleted", product.id, product.name)
 
     async def add_variant(self, product_id: UUID, body: VariantCreate) -> Variant:
         """Raises ProductNotFound."""
         product = await self.products.get(product_id, lock=True)
         variant = await self.variants.add(Variant(product_id=product_id, **body.model_dump()))
-        _tell(self.work, "product", "updated", product.id, product.name)
+        tell(self.work, "product", "updated", product.id, product.name)
         return variant
 
     async def update_variant(
@@ -228,14 +229,14 @@ class ProductService:
         product = await self.products.get(product_id)
         variant = await self.variants.of(product_id, variant_id)
         _apply(self.work, variant, _sent(body), "variant")
-        _tell(self.work, "product", "updated", product.id, product.name)
+        tell(self.work, "product", "updated", product.id, product.name)
         return variant
 
     async def delete_variant(self, product_id: UUID, variant_id: UUID) -> None:
         """Soft. Raises ProductNotFound, VariantNotFound."""
         product = await self.products.get(product_id)
         (await self.variants.of(product_id, variant_id)).deleted_at = now()
-        _tell(self.work, "product", "updated", product.id, product.name)
+        tell(self.work, "product", "updated", product.id, product.name)
 
     async def set_groups(self, product_id: UUID, group_ids: Sequence[UUID]) -> ProductRead:
         """Offer these modifier groups, in this order. Raises ProductNotFound, and
@@ -255,7 +256,7 @@ class ProductService:
         for link in links.values():
             await self.work.session.delete(link)
         await self.products.flush()
-        _tell(self.work, "product", "updated", product.id, product.name)
+        tell(self.work, "product", "updated", product.id, product.name)
         return await self.get(product_id)
 
     async def set_override(
@@ -270,7 +271,7 @@ class ProductService:
         override.is_available, override.price_cents = body.is_available, body.price_cents
         self.work.session.add(override)
         await self.products.flush()
-        _tell(self.work, "product", "updated", product.id, product.name)
+        tell(self.work, "product", "updated", product.id, product.name)
         return override
 
     async def _check_references(self, category_id: UUID | None, images: Sequence[UUID]) -> None:
@@ -305,7 +306,7 @@ class ModifierGroupService:
         _check_choices(group)
         await self.groups.add(group)
         await self._put(group.id, {}, body.modifiers)
-        _tell(self.work, "modifier_group", "created", group.id, group.name)
+        tell(self.work, "modifier_group", "created", group.id, group.name)
         return await self.groups.afresh(group.id)
 
     async def update(self, group_id: UUID, body: ModifierGroupUpdate) -> ModifierGroup:
@@ -313,7 +314,7 @@ class ModifierGroupService:
         group = await self.groups.get(group_id, lock=True)
         _apply(self.work, group, _sent(body), "modifier_group")
         _check_choices(group)
-        _tell(self.work, "modifier_group", "updated", group.id, group.name)
+        tell(self.work, "modifier_group", "updated", group.id, group.name)
         return group
 
     async def set_modifiers(self, group_id: UUID, wanted: list[ModifierWrite]) -> ModifierGroup:
@@ -323,7 +324,7 @@ class ModifierGroupService:
         """
         group = await self.groups.get(group_id, lock=True)
         await self._put(group_id, {m.id: m for m in group.modifiers}, wanted)
-        _tell(self.work, "modifier_group", "updated", group.id, group.name)
+        tell(self.work, "modifier_group", "updated", group.id, group.name)
         return await self.groups.afresh(group_id)
 
     async def delete(self, group_id: UUID) -> None:
@@ -331,7 +332,7 @@ class ModifierGroupService:
         group = await self.groups.get(group_id, lock=True)
         group.deleted_at = now()
         await self.groups.unlink(group_id)
-        _tell(self.work, "modifier_group", "deleted", group.id, group.name)
+        tell(self.work, "modifier_group", "deleted", group.id, group.name)
 
     async def _put(
         self, group_id: UUID, known: dict[UUID, Modifier], wanted: Sequence[ModifierWrite]
