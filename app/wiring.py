@@ -14,8 +14,11 @@ from app.commerce.checkout import models as _checkout
 from app.commerce.checkout import short as checkout_short
 from app.commerce.checkout.endpoints import router as checkout_router
 from app.commerce.config.endpoints import router as config_router
+from app.commerce.counter.endpoints import router as counter_router
 from app.commerce.customers import models as _customers
 from app.commerce.customers.endpoints import router as customers_router
+from app.commerce.desk.endpoints import public_router as reorder_router
+from app.commerce.desk.endpoints import router as desk_router
 from app.commerce.inventory import jobs as stock_news
 from app.commerce.inventory import models as _inventory
 from app.commerce.inventory import rules as stock_rules
@@ -34,6 +37,7 @@ from app.commerce.stores.endpoints import router as stores_router
 from app.commerce.stores.service import StoreService
 from app.contracts.commerce import (
     OrderLookup,
+    OrderMessages,
     OrderPlaced,
     OrderStatusChanged,
     StockLow,
@@ -54,6 +58,7 @@ from app.contracts.schedules import SchedulePaused
 from app.conversations.notifications import jobs as order_news
 from app.conversations.notifications import models as _order_news
 from app.conversations.notifications.endpoints import router as order_news_router
+from app.conversations.notifications.service import NotificationService
 from app.core.crypto import Sealed
 from app.core.model import Model
 from app.integrations.anthropic.client import AnthropicClient
@@ -157,6 +162,9 @@ from app.saas.support.users import router as central_users_router
 
 ROUTERS: list[APIRouter] = [
     checkout_router,
+    counter_router,
+    desk_router,
+    reorder_router,
     orders_router,
     orders_admin_router,
     health.router,
@@ -247,6 +255,7 @@ SYSTEM_OBJECTS = frozenset(
 PORTS = (
     Ports()
     .bind(OrderLookup, OrderService)
+    .bind(OrderMessages, NotificationService)
     .bind(UpgradeAdvice, PlanService)
     .bind(InUse, UserService, name="users")
     .bind(InUse, StoreService, name="stores")

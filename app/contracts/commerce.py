@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, Protocol
 from uuid import UUID
 
@@ -28,6 +29,21 @@ class OrderStatusChanged(Event):
     number: int
     before: str
     after: str
+    reason: str | None = None
+
+
+class OrderEdited(Event):
+    """What was ordered changed before anybody prepared it."""
+
+    name: ClassVar[str] = "commerce.order_edited"
+    resource: ClassVar[str] = "order"
+    topic: ClassVar[str | None] = "orders"
+    order_id: UUID
+    number: int
+    before_cents: int
+    after_cents: int
+    refund_due_cents: int
+    """Paid beyond the new total: what has to be given back."""
     reason: str | None = None
 
 
@@ -105,6 +121,22 @@ class OrderSummary:
     customer_phone: str
     lines: tuple[str, ...]
     """Human lines such as ``2 x Calabresa grande``."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMessage:
+    """Something that was said to somebody because of an order."""
+
+    at: datetime
+    channel: str
+    state: str
+    text: str
+
+
+class OrderMessages(Protocol):
+    """Answers what was sent because of an order of the Work's tenant, oldest first."""
+
+    async def of_order(self, order_id: UUID) -> tuple[OrderMessage, ...]: ...
 
 
 class OrderLookup(Protocol):

@@ -171,6 +171,12 @@ async def _order(found: Belongings, shop: Shop, owner: httpx.AsyncClient) -> Non
     )
     placed = _ok(await owner.post("/api/v1/checkout", json=cart, headers=key()))
     detail = _ok(await owner.get(f"/api/v1/admin/orders/{placed['id']}"))
+    note = await owner.post(
+        f"/api/v1/admin/orders/{placed['id']}/notes",
+        json={"body": f"ligar {found.mark}"},
+        headers=key(),
+    )
+    found.in_path["notes/note_id"] = _ok(note)["id"]
     contact = _ok(await owner.get("/api/v1/admin/customers", params={"query": found.mark}))
     contact_id = contact["items"][0]["id"]
     found.in_path |= {"orders/order_id": detail["id"], "customers/contact_id": contact_id}

@@ -46,6 +46,7 @@ CHECKS = (
 )
 
 UNFUZZED = {
+    "GET /api/v1/orders/{order_id}/events": "the same; tests/commerce/orders/test_following.py",
     "GET /api/v1/events": "its answer never ends; tests/kernel/test_realtime.py reads it",
 }
 SPENT = {

@@ -44,6 +44,12 @@ NEEDS_A_STATE = {"GET /api/v1/connections/providers/{provider}/callback"}
 STREAMS = {"GET /api/v1/events"}
 """Answers that never end; read by a test of their own."""
 
+ONE_BY_ONE = {"POST /api/v1/admin/orders/transitions": "order-not-found"}
+"""Answers each of several objects by itself: 200, with this refusal inside."""
+
+ENDLESS = {"GET /api/v1/orders/{order_id}/events"}
+"""Never ends for whoever holds the token; tests/commerce/orders/test_following.py reads it."""
+
 
 @dataclass(frozen=True)
 class Try:
@@ -125,6 +131,12 @@ def _leaks(answer: httpx.Response, sent: Try, theirs: Belongings) -> set[str]:
     return {word for word in theirs.words if word in told and word not in given}
 
 
+def _refuses(answer: httpx.Response, sent: Try) -> bool:
+    if sent.name in ONE_BY_ONE:
+        return {r["code"] for r in answer.json()["results"]} == {ONE_BY_ONE[sent.name]}
+    return 400 <= answer.status_code < 500
+
+
 async def _send(who: httpx.AsyncClient, sent: Try) -> httpx.Response:
     return await who.request(
         sent.method,
@@ -150,7 +162,7 @@ async def test_another_tenants_objects_do_not_exist(
             said = f"{sent.method} {sent.path} {sent.query}: {answer.status_code} {answer.text}"
             if sent.in_path and answer.status_code != 404:
                 wrong.append(f"not 404: {said}")
-            if sent.refused and not 400 <= answer.status_code < 500:
+            if sent.refused and not _refuses(answer, sent):
                 wrong.append(f"not refused: {said}")
             if answer.status_code >= 500:
                 wrong.append(f"broke: {said}")
@@ -203,6 +215,8 @@ async def test_the_objects_of_the_matrix_are_real(
         for name, operation in sorted(operations(document), key=lambda item: _order(item[0])):
             method, template = name.split(" ")
             kinds = own.kinds(template)
+            if name in ENDLESS:
+                continue
             if not kinds or "/central/" in template or (kinds <= seen and method != "GET"):
                 continue
             body = own.body(example_body(document, operation))

@@ -91,20 +91,34 @@ async def listening(
     app: Largo, token: str, *, last_event_id: str | None = None, **query: object
 ) -> AsyncIterator[Listener]:
     """Open ``GET /events`` and wait for its head; leave it at the end of the block."""
-    headers = [(b"host", b"largo.test"), (b"authorization", f"Bearer {token}".encode())]
+    headers = {"authorization": f"Bearer {token}"}
+    async with opened(app, EVENTS, headers, query, last_event_id) as listener:
+        yield listener
+
+
+@asynccontextmanager
+async def opened(
+    app: Largo,
+    path: str,
+    headers: dict[str, str],
+    query: dict[str, object],
+    last_event_id: str | None = None,
+) -> AsyncIterator[Listener]:
+    """Open any stream and wait for its head; leave it at the end of the block."""
+    said = {"host": "largo.test"} | headers
     if last_event_id is not None:
-        headers.append((b"last-event-id", last_event_id.encode()))
+        said["last-event-id"] = last_event_id
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
         "method": "GET",
         "scheme": "http",
-        "path": EVENTS,
-        "raw_path": EVENTS.encode(),
+        "path": path,
+        "raw_path": path.encode(),
         "root_path": "",
         "query_string": urlencode(query).encode(),
-        "headers": headers,
+        "headers": [(k.encode(), v.encode()) for k, v in said.items()],
         "client": ("127.0.0.1", 4711),
         "server": ("largo.test", 80),
         "state": {},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,24 @@ from app.core.postal import InvalidCep, normalise_cep
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What staff may decide about one cart, and what an order being changed holds already."""
+
+    source: str = "storefront"
+    despite_closed: bool = False
+    """Take it although the store is closed."""
+    prices: Mapping[int, int] = field(default_factory=dict)
+    """Cents of one, by the line's position, instead of the catalogue's."""
+    held: Mapping[UUID, int] = field(default_factory=dict)
+    """Stock that the order itself took before."""
+    has_ordered: bool | None = None
+    """Whether the customer ordered anything else; None: anything at all."""
+
+
+ORDINARY = Terms()
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A cart with its phone, postal code and coupons in their one written form."""
 
@@ -33,6 +52,7 @@ class Asked:
     promise: SignedQuote | None = None
     way: Way | None = None
     """To where it is delivered, looked up before; None: as the crow flies."""
+    terms: Terms = ORDINARY
 
     @classmethod
     def of(
@@ -41,6 +61,7 @@ class Asked:
         phone: str | None,
         promise: SignedQuote | None = None,
         way: Way | None = None,
+        terms: Terms = ORDINARY,
     ) -> Asked:
         """Raises InvalidCustomerPhone, AddressRequired, InvalidPostalCode."""
         return cls(
@@ -50,6 +71,7 @@ class Asked:
             codes=tuple(dict.fromkeys(normalise_code(code) for code in cart.coupons)),
             promise=promise,
             way=way,
+            terms=terms,
         )
 
     @property

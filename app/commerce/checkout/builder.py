@@ -50,8 +50,8 @@ def build(asked: Asked, basis: Basis, *, at: datetime, currency: str) -> Draft:
     OutOfDeliveryArea.
     """
     cart = asked.cart
-    store = _open_store(cart, basis, at)
-    lines = _price(cart, basis)
+    store = _open_store(cart, basis, at, despite_closed=asked.terms.despite_closed)
+    lines = _price(cart, basis, asked.terms.prices)
     demand = _demand(cart.items, basis.products)
     _require_stock(demand, basis)
     subtotal = sum(line.unit_cents * line.quantity for line in lines)
@@ -77,10 +77,12 @@ def build(asked: Asked, basis: Basis, *, at: datetime, currency: str) -> Draft:
     )
 
 
-def _open_store(cart: CartIn, basis: Basis, at: datetime) -> StoreBasis:
+def _open_store(cart: CartIn, basis: Basis, at: datetime, *, despite_closed: bool) -> StoreBasis:
     store = basis.store
     if store is None:
         raise StoreNotFound()
+    if despite_closed:
+        return store
     channel = Channel(cart.fulfilment.value)
     minute = at.replace(second=0, microsecond=0)
     if cart.scheduled_for is None and _is_open(store, channel, minute):
@@ -129,8 +131,11 @@ def _meters(quote: shipping.Quote | None) -> int | None:
     return round(quote.distance_km * 1000)
 
 
-def _price(cart: CartIn, basis: Basis) -> list[DraftLine]:
-    """Price every line from the catalogue, or list every line that cannot be ordered."""
+def _price(cart: CartIn, basis: Basis, own: Mapping[int, int]) -> list[DraftLine]:
+    """Price every line from the catalogue, or list every line that cannot be ordered.
+
+    ``own`` holds the prices that staff set instead, by position.
+    """
     lines: list[DraftLine] = []
     wrong: list[dict[str, Any]] = []
     for index, item in enumerate(cart.items):
@@ -152,7 +157,8 @@ def _price(cart: CartIn, basis: Basis) -> list[DraftLine]:
                 name=product.name,
                 variant_name=variant.name if variant else None,
                 quantity=item.quantity,
-                unit_cents=priced.unit_cents,
+                unit_cents=own.get(index, priced.unit_cents),
+                list_cents=priced.unit_cents if index in own else None,
                 modifiers=_chosen(item, product),
                 note=item.note,
             )

@@ -26,6 +26,8 @@ class DraftLine:
     modifiers: list[dict[str, Any]]
     note: str | None
     discount_cents: int = 0
+    list_cents: int | None = None
+    """What the catalogue asked of one, where staff set another price."""
 
     @property
     def total_cents(self) -> int:

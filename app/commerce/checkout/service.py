@@ -16,7 +16,7 @@ from uuid import UUID
 
 import orjson
 
-from app.commerce.checkout.asked import Asked, postal_code_of
+from app.commerce.checkout.asked import ORDINARY, Asked, Terms, postal_code_of
 from app.commerce.checkout.basis import Basis
 from app.commerce.checkout.builder import build, closed, item_names, promised, shortage_lines
 from app.commerce.checkout.draft import Draft
@@ -173,7 +173,29 @@ class CheckoutService:
         asked = Asked.of(cart, cart.customer_phone, way=way)
         return _drafted(asked, await self._basis(asked), self.work.tenant.currency)
 
-    async def place(self, order: CheckoutIn, way: Way | None = None) -> PlacedOrder:
+    async def lock_offers(self, cart: CartIn, phone: str | None, also: list[UUID]) -> None:
+        """Lock, in id order, every promotion that may apply to the cart, and ``also`` these."""
+        basis = await self._basis(Asked.of(cart, phone))
+        ids = {offer.rule.id for offer in basis.offers} | set(also)
+        if ids:
+            await self.checkout.lock_promotions(sorted(ids))
+
+    async def priced(
+        self, cart: CartIn, phone: str | None, promise: SignedQuote | None, terms: Terms
+    ) -> Draft:
+        """What an order would be if it were changed to this cart. Raises as ``preview`` does."""
+        asked = Asked.of(cart, phone, promise, terms=terms)
+        basis = await self._basis(asked)
+        stock, customer = basis.stock or {}, basis.customer
+        if customer is not None and terms.has_ordered is not None:
+            customer = replace(customer, has_ordered=terms.has_ordered)
+        held = {item: left + terms.held.get(item, 0) for item, left in stock.items()}
+        basis = replace(basis, stock=held, customer=customer)
+        return _drafted(asked, basis, self.work.tenant.currency)
+
+    async def place(
+        self, order: CheckoutIn, way: Way | None = None, terms: Terms = ORDINARY
+    ) -> PlacedOrder:
         """Place the order, or refuse it with the reason and leave no trace.
 
         Raises what ``builder.build`` raises, and InvalidCustomerPhone, InvalidPostalCode,
@@ -181,7 +203,8 @@ class CheckoutService:
         ShippingChanged, PriceChanged, OutOfStock.
         """
         currency = self.work.tenant.currency
-        asked = Asked.of(order, order.customer.phone, _promise(self.work.runtime, order), way)
+        promise = _promise(self.work.runtime, order)
+        asked = Asked.of(order, order.customer.phone, promise, way, terms)
         basis = await self._basis(asked)
         draft = _drafted(asked, basis, currency)
         if draft.redemptions:
@@ -262,7 +285,7 @@ class CheckoutService:
 
 def _drafted(asked: Asked, basis: Basis, currency: str) -> Draft:
     draft = build(asked, basis, at=now(), currency=currency)
-    draft.address = asked.address
+    draft.address, draft.source = asked.address, asked.terms.source
     return draft
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Response
-from pydantic import AwareDatetime
+from fastapi import APIRouter, Header, Request, Response
 
+from app.commerce.orders.asking import Filter, IfMatch, Token, version_of
+from app.commerce.orders.live import about
 from app.commerce.orders.problems import (
     OrderNotCancellable,
     OrderNotFound,
@@ -15,74 +16,90 @@ from app.commerce.orders.problems import (
     TransitionNotAllowed,
     VersionConflict,
 )
-from app.commerce.orders.rules import FulfilmentType, OrderFilter, OrderStatus
+from app.commerce.orders.rules import OrderStatus
 from app.commerce.orders.schemas import (
+    BulkRead,
+    BulkTransition,
     CustomerCancel,
     OrderRead,
     OrderSummaryRead,
     TrackingRead,
     Transition,
 )
-from app.commerce.orders.service import OrderService
+from app.commerce.orders.service import OrderService, move_each
 from app.core.pagination import PageRead, Paging
-from app.core.problems import problems
-from app.kernel.access import public, require_module
+from app.core.problems import TooMany, problems
+from app.kernel.access import ActionNotAllowed, public, require_also, require_module
 from app.kernel.idempotency import Idempotent, ReplayableRoute
-from app.kernel.work import service
+from app.kernel.realtime.guests import GuestFeed, Guests
+from app.kernel.realtime.service import EventStream, Streams, TooManyStreams
+from app.kernel.work import Works, service
 
 public_router = APIRouter(prefix="/api/v1/orders", tags=["orders"], route_class=ReplayableRoute)
 admin_router = APIRouter(
     prefix="/api/v1/admin/orders", tags=["orders (staff)"], route_class=ReplayableRoute
 )
 Orders = Annotated[OrderService, service(OrderService)]
-Token = Annotated[str, Query(min_length=20, max_length=100, description="Tracking token.")]
-
-
-async def _filter(
-    status: OrderStatus | None = None,
-    fulfilment: FulfilmentType | None = None,
-    store_id: UUID | None = None,
-    contact_id: UUID | None = None,
-    placed_from: AwareDatetime | None = None,
-    placed_to: AwareDatetime | None = None,
-    query: Annotated[
-        str | None,
-        Query(min_length=1, max_length=80, description="Number, phone or start of a name."),
-    ] = None,
-) -> OrderFilter:
-    return OrderFilter(status, fulfilment, store_id, contact_id, placed_from, placed_to, query)
-
-
-Filter = Annotated[OrderFilter, Depends(_filter)]
 
 
 @public_router.get("", dependencies=[require_module("commerce", "orders:read")])
 @admin_router.get("", dependencies=[require_module("commerce", "orders:read")])
 async def list_orders(orders: Orders, page: Paging, only: Filter) -> PageRead[OrderSummaryRead]:
-    """Orders, newest first."""
+    """Orders, newest first. A span of time is listed by that time, `sort` by what it names."""
     return PageRead[OrderSummaryRead].model_validate(
         await orders.recent(page, only), from_attributes=True
     )
 
 
 @public_router.get(
-    "/{order_id}", dependencies=[public("commerce")], responses=problems(OrderNotFound)
+    "/{order_id}", dependencies=[public("commerce")], responses=problems(OrderNotFound, TooMany)
 )
 async def track_order(order_id: UUID, token: Token, orders: Orders) -> TrackingRead:
     """Follow an order with the token of its checkout; no login."""
     return await orders.track(order_id, token)
 
 
+@public_router.get(
+    "/{order_id}/events",
+    dependencies=[public("commerce")],
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Server-sent events: `status`, `changed`; `id` is for Last-Event-ID.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **problems(OrderNotFound, TooMany, TooManyStreams),
+    },
+)
+async def follow_order(
+    request: Request,
+    order_id: UUID,
+    token: Token,
+    works: Works,
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+) -> EventStream:
+    """Follow one order live with its token; a client that lost the line resumes where it was."""
+    async with works() as work:
+        await OrderService(work).admit(order_id, token)
+    streams: Streams = request.app.state.streams
+    guests: Guests = works.runtime.caches.setdefault("order-guests", Guests())
+    seat = guests.enter(order_id, works.tenant.id)
+    feed = GuestFeed(works, streams, seat, works.tenant.id, about(works, order_id, token))
+    given = last_event_id or ""
+    cursor = int(given[:18]) if given.isascii() and given.isdecimal() else None
+    return EventStream(feed, cursor, streams, seat)
+
+
 @public_router.post(
     "/{order_id}/cancel",
     dependencies=[public("commerce"), Idempotent],
-    responses=problems(OrderNotFound, OrderNotCancellable),
+    responses=problems(OrderNotFound, OrderNotCancellable, TooMany),
 )
 async def cancel_own_order(
     order_id: UUID, token: Token, body: CustomerCancel, orders: Orders
 ) -> TrackingRead:
     """Cancel one's own order while the store has not answered it."""
-    return await orders.cancel_by_customer(order_id, token, body.reason)
+    return await orders.cancel_by_customer(order_id, token, body.words)
 
 
 @admin_router.get(
@@ -103,16 +120,28 @@ async def read_order(order_id: UUID, orders: Orders, response: Response) -> Orde
     responses=problems(OrderNotFound, TransitionNotAllowed, VersionConflict, ReasonRequired),
 )
 async def move_order(
+    request: Request,
     order_id: UUID,
     body: Transition,
     orders: Orders,
     response: Response,
-    if_match: Annotated[
-        str | None, Header(description='Version that was read, e.g. "3".', pattern=r'^"?\d+"?$')
-    ] = None,
+    if_match: IfMatch = None,
 ) -> OrderRead:
     """Move an order along its status machine; cancelling gives stock and coupons back."""
-    version = int(if_match.strip('"')) if if_match else None
-    order = await orders.move(order_id, body.to, body.reason, version)
+    if body.to is OrderStatus.CANCELLED:
+        require_also(request, "commerce", "orders:cancel")
+    order = await orders.move(order_id, body.to, body.reason, version_of(if_match))
     response.headers["ETag"] = f'"{order.version}"'
     return order
+
+
+@admin_router.post(
+    "/transitions",
+    dependencies=[require_module("commerce", "orders:update")],
+    responses=problems(ActionNotAllowed),
+)
+async def move_orders(request: Request, body: BulkTransition, works: Works) -> BulkRead:
+    """Move up to 100 orders; each is answered by itself, and none stops another."""
+    if body.to is OrderStatus.CANCELLED:
+        require_also(request, "commerce", "orders:cancel")
+    return BulkRead(results=await move_each(works, body))

@@ -6,11 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, func, text
+from sqlalchemy import CheckConstraint, Computed, Index, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from app.commerce.orders.rules import INSTANTS, OrderStatus, is_late
 from app.commerce.promotions.models import PromotionRedemption
+from app.core.clock import now
 from app.core.ddl import one_of
 from app.core.model import Json, TenantModel, unique_within_tenant, within_tenant
 
@@ -26,6 +28,7 @@ STATUSES = (
 )
 SOURCES = ("storefront", "whatsapp", "admin", "import")
 PAYMENT_METHODS = ("cash", "card_on_delivery", "pix", "stripe", "other")
+_PAID = frozenset({"paid", "authorised"})
 PAYMENT_STATUSES = ("pending", "authorised", "paid", "failed", "refunded", "cancelled")
 
 
@@ -54,9 +57,31 @@ class Order(TenantModel):
         ),
         Index("orders_tenant_id_status_id_idx", "tenant_id", "status", "id"),
         Index("orders_tenant_id_contact_id_idx", "tenant_id", "contact_id", "id"),
+        Index("orders_tenant_id_store_id_idx", "tenant_id", "store_id", "id"),
+        Index("orders_tenant_id_fulfilment_idx", "tenant_id", "fulfilment", "id"),
+        Index("orders_tenant_id_placed_at_idx", "tenant_id", "placed_at", "id"),
+        Index("orders_tenant_id_total_cents_idx", "tenant_id", "total_cents", "id"),
+        Index("orders_tenant_id_customer_key_idx", "tenant_id", "customer_key", "id"),
+        Index("orders_tenant_id_customer_phone_idx", "tenant_id", "customer_phone", "id"),
+        # Partial, so that an ordinary order does not pay for them.
+        Index(
+            "orders_tenant_id_source_idx",
+            "tenant_id",
+            "source",
+            "id",
+            postgresql_where=text("source <> 'storefront'"),
+        ),
+        Index(
+            "orders_tenant_id_scheduled_for_idx",
+            "tenant_id",
+            "scheduled_for",
+            "id",
+            postgresql_where=text("scheduled_for IS NOT NULL"),
+        ),
         CheckConstraint(one_of("status", STATUSES), name="status"),
         CheckConstraint(one_of("fulfilment", ("delivery", "pickup")), name="fulfilment"),
         CheckConstraint(one_of("source", SOURCES), name="source"),
+        CheckConstraint("refund_due_cents >= 0", name="refund_due"),
         CheckConstraint(
             "total_cents = subtotal_cents - discount_cents + shipping_cents"
             " - shipping_discount_cents AND total_cents >= 0",
@@ -86,6 +111,21 @@ class Order(TenantModel):
     source: Mapped[str] = mapped_column(server_default="storefront")
     external_ref: Mapped[str | None]
     placed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    status_at: Mapped[datetime | None]
+    """Since when the order has its status; None: since it was placed."""
+    confirmed_at: Mapped[datetime | None]
+    preparing_at: Mapped[datetime | None]
+    ready_at: Mapped[datetime | None]
+    dispatched_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    """Delivered, rejected or cancelled: no move comes after it."""
+    refund_due_cents: Mapped[int] = mapped_column(server_default="0")
+    """Paid beyond the total, since an edit lowered it; whoever refunds lowers this."""
+    customer_key: Mapped[str | None] = mapped_column(
+        Computed("folded(customer_name)", persisted=True)
+    )
+    """The name without accents and case, collated "C" for look-ups by its beginning: ILIKE may use
+    no index under row level security."""
     items: Mapped[list[OrderItem]] = relationship(lazy="raise", order_by="OrderItem.position")
     payments: Mapped[list[Payment]] = relationship(lazy="raise", order_by="Payment.id")
     delivery: Mapped[Delivery | None] = relationship(lazy="raise")
@@ -95,6 +135,43 @@ class Order(TenantModel):
     redemptions: Mapped[list[PromotionRedemption]] = relationship(
         lazy="raise", order_by=PromotionRedemption.id, viewonly=True
     )
+
+    notes: Mapped[list[OrderNote]] = relationship(lazy="raise", order_by="OrderNote.id")
+    edits: Mapped[list[OrderEdit]] = relationship(lazy="raise", order_by="OrderEdit.id")
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it came, or will come, later than promised."""
+        return is_late(OrderStatus(self.status), self.promised_at, self.closed_at, now())
+
+    @property
+    def status_since(self) -> datetime:
+        return self.status_at or self.placed_at
+
+    def enter(self, status: OrderStatus, at: datetime) -> None:
+        """Take the status and remember since when; counts as a change."""
+        self.status, self.status_at, self.version = status.value, at, self.version + 1
+        setattr(self, INSTANTS[status], at)
+
+    def settle(self, method: str) -> Payment | None:
+        """Make what is to be paid equal the total: one open payment of what is missing.
+
+        What was paid too much becomes ``refund_due_cents``. Answers a payment that is new.
+        """
+        paid = sum(p.amount_cents for p in self.payments if p.status in _PAID)
+        missing = self.total_cents - paid
+        self.refund_due_cents = max(0, -missing)
+        waiting = [p for p in self.payments if p.status == "pending"]
+        for payment in waiting[1:] if missing > 0 else waiting:
+            payment.status = "cancelled"
+        if missing <= 0:
+            return None
+        if not waiting:
+            return Payment(order_id=self.id, method=method, amount_cents=missing)
+        waiting[0].amount_cents = missing
+        if (waiting[0].change_for_cents or missing) < missing:
+            waiting[0].change_for_cents = None
+        return None
 
 
 class OrderItem(TenantModel):
@@ -124,6 +201,8 @@ class OrderItem(TenantModel):
     modifiers: Mapped[list[dict[str, Any]]] = mapped_column(JSONB(), server_default=text("'[]'"))
     """[{id, name, price_cents, quantity}]"""
     note: Mapped[str | None]
+    list_price_cents: Mapped[int | None]
+    """What the catalogue asked of one, where staff set another price."""
 
 
 class Payment(TenantModel):
@@ -131,6 +210,8 @@ class Payment(TenantModel):
     __table_args__ = (
         within_tenant("order_id", "orders", ondelete="CASCADE"),
         Index("payments_tenant_id_order_id_idx", "tenant_id", "order_id"),
+        Index("payments_tenant_id_status_order_id_idx", "tenant_id", "status", "order_id"),
+        Index("payments_tenant_id_method_order_id_idx", "tenant_id", "method", "order_id"),
         CheckConstraint(one_of("method", PAYMENT_METHODS), name="method"),
         CheckConstraint(one_of("status", PAYMENT_STATUSES), name="status"),
         CheckConstraint("amount_cents >= 0", name="amount_cents"),
@@ -149,6 +230,8 @@ class Delivery(TenantModel):
     __table_args__ = (
         within_tenant("order_id", "orders", ondelete="CASCADE"),
         unique_within_tenant("order_id"),
+        Index("deliveries_tenant_id_city_key_idx", "tenant_id", "city_key", "order_id"),
+        Index("deliveries_tenant_id_district_key_idx", "tenant_id", "district_key", "order_id"),
     )
 
     order_id: Mapped[UUID]
@@ -159,6 +242,13 @@ class Delivery(TenantModel):
     minutes: Mapped[int]
     """Promised time to the door, preparation included."""
     rule_id: Mapped[UUID | None]
+    # Columns of their own: nothing inside JSONB may be looked up under row level security.
+    city_key: Mapped[str | None] = mapped_column(
+        Computed("folded(address ->> 'city'::text)", persisted=True)
+    )
+    district_key: Mapped[str | None] = mapped_column(
+        Computed("folded(address ->> 'district'::text)", persisted=True)
+    )
 
 
 class OrderStatusChange(TenantModel):
@@ -174,3 +264,38 @@ class OrderStatusChange(TenantModel):
     actor_kind: Mapped[str]
     actor_name: Mapped[str]
     reason: Mapped[str | None]
+
+
+class OrderNote(TenantModel):
+    """What the staff tell each other about an order; the customer never sees it."""
+
+    __tablename__ = "order_notes"
+    __table_args__ = (
+        within_tenant("order_id", "orders", ondelete="CASCADE"),
+        Index("order_notes_tenant_id_order_id_idx", "tenant_id", "order_id"),
+    )
+
+    order_id: Mapped[UUID]
+    body: Mapped[str]
+    actor_name: Mapped[str]
+
+
+class OrderEdit(TenantModel):
+    """One change of what was ordered: the order before, after, and what it did to the money."""
+
+    __tablename__ = "order_edits"
+    __table_args__ = (
+        within_tenant("order_id", "orders", ondelete="CASCADE"),
+        Index("order_edits_tenant_id_order_id_idx", "tenant_id", "order_id"),
+    )
+
+    order_id: Mapped[UUID]
+    version: Mapped[int]
+    """The order's version that it made."""
+    before: Mapped[Json]
+    after: Mapped[Json]
+    difference_cents: Mapped[int]
+    """New total less the old one."""
+    reason: Mapped[str | None]
+    actor_kind: Mapped[str]
+    actor_name: Mapped[str]

@@ -28,3 +28,13 @@ class VersionConflict(Conflict):
 class ReasonRequired(Conflict):
     code = "reason-required"
     title = "Say why: rejecting or cancelling an order needs a reason."
+
+
+class OrderNotEditable(Conflict):
+    code = "order-not-editable"
+    title = "The order is being prepared or finished: cancel it, or place another one."
+
+
+class OrderLineNotFound(NotFound):
+    code = "order-line-not-found"
+    title = "The order has no such line: read the order for those it has."

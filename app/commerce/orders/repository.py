@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import selectinload
+from sqlalchemy import ColumnElement, bindparam, exists, or_, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
-from app.commerce.orders.models import Order, OrderStatusChange
+from app.commerce.orders.models import Delivery, Order, OrderStatusChange, Payment
 from app.commerce.orders.problems import OrderNotFound
-from app.commerce.orders.rules import OrderFilter
+from app.commerce.orders.rules import OPEN, OrderFilter, OrderSort
+from app.commerce.promotions.models import PromotionRedemption
 from app.commerce.stores.models import Store
+from app.core.clock import now
+from app.core.fold import fold
 from app.core.pagination import Page, PageRequest
 from app.core.phone import InvalidPhone, normalise_phone, phone_match_keys
 from app.core.repository import Repository
@@ -21,7 +26,7 @@ class OrderRepository(Repository[Order]):
     missing = OrderNotFound
 
     async def full(self, order_id: UUID) -> Order:
-        """The order and all that is its own, in six statements. Raises OrderNotFound."""
+        """The order and all that is its own, in eight statements. Raises OrderNotFound."""
         statement = (
             self.query()
             .where(Order.id == order_id)
@@ -31,6 +36,8 @@ class OrderRepository(Repository[Order]):
                 selectinload(Order.delivery),
                 selectinload(Order.history),
                 selectinload(Order.redemptions),
+                selectinload(Order.notes),
+                selectinload(Order.edits),
             )
             .execution_options(populate_existing=True)
         )
@@ -46,37 +53,150 @@ class OrderRepository(Repository[Order]):
     async def id_by_number(self, number: int) -> UUID | None:
         return await self.session.scalar(select(Order.id).where(Order.number == number))
 
-    async def recent(self, request: PageRequest, only: OrderFilter) -> Page[Order]:
-        """Newest first, by id; every filter has its index or reads the newest rows."""
-        statement = self.query()
-        for column, value in (
-            (Order.status, only.status),
-            (Order.fulfilment, only.fulfilment),
-            (Order.store_id, only.store_id),
-            (Order.contact_id, only.contact_id),
-        ):
-            if value is not None:
-                statement = statement.where(column == value)
-        if only.placed_from is not None:
-            statement = statement.where(Order.placed_at >= only.placed_from)
-        if only.placed_to is not None:
-            statement = statement.where(Order.placed_at < only.placed_to)
-        if only.query:
-            statement = statement.where(self._matches(only.query.strip()))
-        return await self.page(statement, request)
+    async def recent(
+        self, request: PageRequest, only: OrderFilter, *, whole: bool = False
+    ) -> Page[Order]:
+        """A page, newest first unless a sort or a span of time says otherwise.
 
-    @staticmethod
-    def _matches(text: str) -> ColumnElement[bool]:
-        digits = text.lstrip("#")
-        if digits.isdigit() and len(digits) < 8:
-            return Order.number == int(digits)
-        try:
-            return Order.customer_phone.in_(phone_match_keys(normalise_phone(text)))
-        except InvalidPhone:
-            escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            return or_(Order.customer_name.ilike(f"{escaped}%"), Order.external_ref == text)
+        Every filter has its index; ``whole`` brings payments and delivery along.
+        """
+        statement = self.query().where(*_conditions(only))
+        if whole:
+            statement = statement.options(
+                selectinload(Order.payments), selectinload(Order.delivery)
+            )
+        column, descending = _order(only)
+        if column is Order.id:
+            return await self.page(statement, request)
+        if request.cursor is not None:
+            last = await self.session.scalar(select(column).where(Order.id == request.cursor))
+            here, there = tuple_(column, Order.id), tuple_(last, request.cursor)
+            statement = statement.where(here < there if descending else here > there)
+        keys = (column.desc(), Order.id.desc()) if descending else (column, Order.id)
+        rows = await self.all(statement.order_by(*keys).limit(request.limit + 1))
+        items = rows[: request.limit]
+        return Page(items, items[-1].id if len(rows) > request.limit else None)
+
+    async def has_other_orders(self, order: Order) -> bool:
+        """Whether this customer ordered anything else that was not called off."""
+        found = await self.session.scalar(
+            select(Order.id)
+            .where(
+                Order.contact_id == order.contact_id,
+                Order.id != order.id,
+                Order.status.not_in(("cancelled", "rejected")),
+            )
+            .limit(1)
+        )
+        return found is not None
 
     async def remember(self, change: OrderStatusChange) -> None:
         """Write a line of the order's history."""
         self.session.add(change)
         await self.flush()
+
+
+def _order(only: OrderFilter) -> tuple[InstrumentedAttribute[Any], bool]:
+    """The column a list goes by, and whether downwards.
+
+    A span of time is walked by its own index: by id, an old month would read all that is newer.
+    """
+    if only.sort is OrderSort.TOTAL:
+        return Order.total_cents, True
+    if only.sort is OrderSort.PROMISED:
+        return Order.promised_at, False
+    if only.is_placed:
+        return Order.placed_at, True
+    if only.is_scheduled:
+        return Order.scheduled_for, False
+    return Order.id, True
+
+
+def _conditions(only: OrderFilter) -> Iterator[ColumnElement[bool]]:
+    for column, value in (
+        (Order.status, only.status),
+        (Order.fulfilment, only.fulfilment),
+        (Order.store_id, only.store_id),
+        (Order.contact_id, only.contact_id),
+    ):
+        if value is not None:
+            yield column == value
+    if only.source is not None:
+        # In the text of the statement: only so may a plan that is kept use the partial index.
+        yield Order.source == bindparam("source", only.source, literal_execute=True)
+    if only.query:
+        yield _matches(only.query.strip())
+    yield from _spans(only)
+    yield from _of_others(only)
+    yield from _by_promise(only)
+
+
+def _spans(only: OrderFilter) -> Iterator[ColumnElement[bool]]:
+    for column, lowest, below in (
+        (Order.placed_at, only.placed_from, only.placed_to),
+        (Order.scheduled_for, only.scheduled_from, only.scheduled_to),
+    ):
+        if lowest is not None:
+            yield column >= lowest
+        if below is not None:
+            yield column < below
+    if only.is_scheduled:
+        yield Order.scheduled_for.is_not(None)
+    if only.total_from is not None:
+        yield Order.total_cents >= only.total_from
+    if only.total_to is not None:
+        yield Order.total_cents <= only.total_to
+
+
+def _by_promise(only: OrderFilter) -> Iterator[ColumnElement[bool]]:
+    if only.late is not None:
+        late = Order.promised_at < now()
+        yield Order.status.in_(OPEN)
+        yield late if only.late else or_(~late, Order.promised_at.is_(None))
+    if only.sort is OrderSort.PROMISED:
+        yield Order.status.in_(OPEN)
+        yield Order.promised_at.is_not(None)
+
+
+def _of_others(only: OrderFilter) -> Iterator[ColumnElement[bool]]:
+    """What is said of an order in other tables."""
+    paid = [
+        column == value
+        for column, value in (
+            (Payment.status, only.payment_status),
+            (Payment.method, only.payment_method),
+        )
+        if value is not None
+    ]
+    if paid:
+        yield exists().where(Payment.order_id == Order.id, *paid)
+    there = [
+        column == fold(value.strip())
+        for column, value in (
+            (Delivery.city_key, only.city),
+            (Delivery.district_key, only.district),
+        )
+        if value is not None
+    ]
+    if there:
+        yield exists().where(Delivery.order_id == Order.id, *there)
+    if only.promotion_id is not None:
+        yield exists().where(
+            PromotionRedemption.order_id == Order.id,
+            PromotionRedemption.promotion_id == only.promotion_id,
+        )
+
+
+def _matches(text: str) -> ColumnElement[bool]:
+    """One condition with one index each; of two alternatives the planner would use none."""
+    digits = text.lstrip("#")
+    if digits.isdigit() and len(digits) < 8:
+        return Order.number == int(digits)
+    try:
+        return Order.customer_phone.in_(phone_match_keys(normalise_phone(text)))
+    except InvalidPhone:
+        pass
+    if any(c.isdigit() for c in text):
+        return Order.external_ref == text
+    start = fold(text)
+    return Order.customer_key.between(start, start + "\U0010ffff")

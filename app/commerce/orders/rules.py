@@ -30,8 +30,20 @@ class FulfilmentType(StrEnum):
     PICKUP = "pickup"
 
 
+class OrderSort(StrEnum):
+    """How a list goes; all but ``newest`` are declared because an index serves them."""
+
+    NEWEST = "newest"
+    PROMISED = "promised"
+    """The most urgent first; of orders that are still open."""
+    TOTAL = "total"
+    """The largest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
+    """What a list is of; None: whatever it is."""
+
     status: OrderStatus | None = None
     fulfilment: FulfilmentType | None = None
     store_id: UUID | None = None
@@ -39,7 +51,28 @@ class OrderFilter:
     placed_from: datetime | None = None
     placed_to: datetime | None = None
     query: str | None = None
-    """A number, a phone, or the beginning of a customer's name."""
+    """A number, a phone, the shop's own reference, or the beginning of a customer's name."""
+    payment_status: str | None = None
+    payment_method: str | None = None
+    promotion_id: UUID | None = None
+    scheduled_from: datetime | None = None
+    scheduled_to: datetime | None = None
+    source: str | None = None
+    city: str | None = None
+    district: str | None = None
+    total_from: int | None = None
+    total_to: int | None = None
+    late: bool | None = None
+    sort: OrderSort = OrderSort.NEWEST
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it asks for a span of time in which orders were placed."""
+        return self.placed_from is not None or self.placed_to is not None
+
+    @property
+    def is_scheduled(self) -> bool:
+        return self.scheduled_from is not None or self.scheduled_to is not None
 
 
 _S = OrderStatus
@@ -91,6 +124,37 @@ def may_move(fulfilment: FulfilmentType, status: OrderStatus, to: OrderStatus) -
 def is_final(status: OrderStatus) -> bool:
     """Say whether an order in ``status`` will never move again."""
     return status in _FINAL
+
+
+OPEN = tuple(status for status in OrderStatus if status not in _FINAL)
+"""Orders in these wait for somebody."""
+
+EDITABLE = frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED})
+"""What was ordered may change until somebody prepares it."""
+
+INSTANTS: Mapping[OrderStatus, str] = MappingProxyType(
+    {
+        OrderStatus.CONFIRMED: "confirmed_at",
+        OrderStatus.PREPARING: "preparing_at",
+        OrderStatus.READY: "ready_at",
+        OrderStatus.OUT_FOR_DELIVERY: "dispatched_at",
+        OrderStatus.DELIVERED: "closed_at",
+        OrderStatus.REJECTED: "closed_at",
+        OrderStatus.CANCELLED: "closed_at",
+    }
+)
+"""The column that remembers when an order came to a status."""
+
+
+def is_late(
+    status: OrderStatus, promised_at: datetime | None, closed_at: datetime | None, at: datetime
+) -> bool:
+    """Whether the promise is broken: by the delivery when there was one, else by ``at``."""
+    if promised_at is None or status in (OrderStatus.REJECTED, OrderStatus.CANCELLED):
+        return False
+    if status is OrderStatus.DELIVERED:
+        return closed_at is not None and closed_at > promised_at
+    return at > promised_at
 
 
 def may_customer_cancel(status: OrderStatus) -> bool:

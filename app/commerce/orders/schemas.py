@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,8 @@ class OrderSummaryRead(Output):
     scheduled_for: datetime | None
     promised_at: datetime | None
     placed_at: datetime
+    status_since: datetime = Field(description="Time in status counts from here.")
+    is_late: bool = Field(description="Came, or will come, later than promised.")
 
 
 class OrderItemRead(Output):
@@ -43,6 +46,32 @@ class OrderItemRead(Output):
     total_cents: int
     modifiers: list[dict[str, Any]]
     note: str | None
+
+
+class LineRead(OrderItemRead):
+    """A line as the staff see it."""
+
+    id: UUID
+    list_price_cents: int | None = Field(
+        description="What the catalogue asked of one, where staff set another price."
+    )
+
+
+class NoteRead(Output):
+    id: UUID
+    body: str
+    actor_name: str
+    created_at: datetime
+
+
+class EditRead(Output):
+    version: int
+    before: dict[str, Any]
+    after: dict[str, Any]
+    difference_cents: int
+    reason: str | None
+    actor_name: str
+    created_at: datetime
 
 
 class PaymentRead(Output):
@@ -86,11 +115,19 @@ class OrderRead(OrderSummaryRead):
     note: str | None
     cancel_reason: str | None
     external_ref: str | None
-    items: list[OrderItemRead]
+    confirmed_at: datetime | None
+    preparing_at: datetime | None
+    ready_at: datetime | None
+    dispatched_at: datetime | None
+    closed_at: datetime | None
+    refund_due_cents: int = Field(description="Paid beyond the total, since an edit lowered it.")
+    items: list[LineRead]
     payments: list[PaymentRead]
     delivery: DeliveryRead | None
     redemptions: list[DiscountLineRead]
     history: list[StatusChangeRead]
+    notes: list[NoteRead]
+    edits: list[EditRead]
     allowed: list[OrderStatus] = Field(description="Statuses the order may move to now.")
 
 
@@ -139,7 +176,75 @@ class Transition(Input):
     reason: str | None = Field(None, min_length=3, max_length=280)
 
 
-class CustomerCancel(Input):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "errei o endereço"}]})
+class BulkItem(Input):
+    order_id: UUID
+    version: int | None = Field(None, ge=1, description="That was read; empty: whatever it is.")
 
-    reason: str = Field("cancelado pelo cliente", min_length=3, max_length=280)
+
+class BulkTransition(Input):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "to": "confirmed",
+                    "items": [{"order_id": "01931b2e-7c00-7000-8000-000000000001", "version": 1}],
+                }
+            ]
+        }
+    )
+
+    to: OrderStatus
+    reason: str | None = Field(None, min_length=3, max_length=280)
+    items: list[BulkItem] = Field(min_length=1, max_length=100)
+
+
+class BulkResult(Output):
+    """What became of one order; the code is a problem's of /problems."""
+
+    order_id: UUID
+    ok: bool
+    number: int | None = None
+    status: OrderStatus | None = Field(None, description="Where it is now, as far as known.")
+    version: int | None = None
+    code: str | None = None
+    title: str | None = None
+
+
+class BulkRead(Output):
+    results: list[BulkResult] = Field(description="In the order that was asked.")
+
+
+class CancelReason(StrEnum):
+    """Why customers cancel; the shop counts these."""
+
+    CHANGED_MIND = "changed-mind"
+    WRONG_ADDRESS = "wrong-address"
+    WRONG_ITEMS = "wrong-items"
+    TOO_LONG = "too-long"
+    TWICE = "ordered-twice"
+    OTHER = "other"
+
+
+_WORDS = {
+    CancelReason.CHANGED_MIND: "cliente desistiu",
+    CancelReason.WRONG_ADDRESS: "endereço errado",
+    CancelReason.WRONG_ITEMS: "itens errados",
+    CancelReason.TOO_LONG: "demora",
+    CancelReason.TWICE: "pedido em duplicidade",
+    CancelReason.OTHER: "cancelado pelo cliente",
+}
+
+
+class CustomerCancel(Input):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"why": "wrong-address", "reason": "errei o número"}]}
+    )
+
+    why: CancelReason = CancelReason.OTHER
+    reason: str | None = Field(None, min_length=3, max_length=280, description="In own words.")
+
+    @property
+    def words(self) -> str:
+        """What the shop reads."""
+        kind = _WORDS[self.why]
+        return f"{kind}: {self.reason}" if self.reason else kind

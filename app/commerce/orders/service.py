@@ -8,6 +8,7 @@ from app.commerce.inventory.service import InventoryService
 from app.commerce.orders.models import Order, OrderStatusChange
 from app.commerce.orders.problems import (
     OrderNotCancellable,
+    OrderNotEditable,
     OrderNotFound,
     ReasonRequired,
     TransitionNotAllowed,
@@ -15,6 +16,7 @@ from app.commerce.orders.problems import (
 )
 from app.commerce.orders.repository import OrderRepository
 from app.commerce.orders.rules import (
+    EDITABLE,
     FulfilmentType,
     OrderFilter,
     OrderStatus,
@@ -23,6 +25,8 @@ from app.commerce.orders.rules import (
     may_move,
 )
 from app.commerce.orders.schemas import (
+    BulkResult,
+    BulkTransition,
     OrderItemRead,
     OrderRead,
     TrackingRead,
@@ -30,12 +34,53 @@ from app.commerce.orders.schemas import (
 )
 from app.commerce.orders.tracking import token_matches
 from app.commerce.promotions.service import PromotionService
+from app.commerce.stores.models import Store
 from app.commerce.stores.service import StoreService
 from app.contracts.commerce import OrderStatusChanged, OrderSummary
+from app.core.clock import now
 from app.core.pagination import Page, PageRequest
-from app.kernel.work import Work
+from app.core.problems import Problem
+from app.kernel.throttle import rate, refusal
+from app.kernel.work import Work, WorkFactory
 
+_GUESSES = rate("order-guesses", "30/min")
+"""Wrong tokens of one address; the right ones are not counted."""
 _GIVES_BACK = frozenset({OrderStatus.CANCELLED, OrderStatus.REJECTED})
+
+
+async def move_each(works: WorkFactory, body: BulkTransition) -> list[BulkResult]:
+    """Move many orders, each in a Work of its own: what one refuses stops no other."""
+    found = []
+    for item in body.items:
+        try:
+            async with works() as work:
+                number, version = await OrderService(work).step(
+                    item.order_id, body.to, body.reason, item.version
+                )
+            found.append(
+                BulkResult(
+                    order_id=item.order_id, ok=True, number=number, status=body.to, version=version
+                )
+            )
+        except Problem as problem:
+            facts = problem.extra
+            found.append(
+                BulkResult(
+                    order_id=item.order_id,
+                    ok=False,
+                    code=problem.code,
+                    title=problem.title,
+                    status=facts.get("status_now"),
+                )
+            )
+    return found
+
+
+def shown(order: Order) -> OrderRead:
+    """A fully loaded order as the staff read it."""
+    fields = {name: getattr(order, name) for name in OrderRead.model_fields if name != "allowed"}
+    moves = allowed(FulfilmentType(order.fulfilment), OrderStatus(order.status))
+    return OrderRead.model_validate(fields | {"allowed": sorted(moves)})
 
 
 class OrderService:
@@ -48,12 +93,35 @@ class OrderService:
 
     async def detail(self, order_id: UUID) -> OrderRead:
         """One order with everything about it. Raises OrderNotFound."""
-        order = await self.orders.full(order_id)
-        fields = {
-            name: getattr(order, name) for name in OrderRead.model_fields if name != "allowed"
-        }
-        moves = allowed(FulfilmentType(order.fulfilment), OrderStatus(order.status))
-        return OrderRead.model_validate(fields | {"allowed": sorted(moves)})
+        return shown(await self.orders.full(order_id))
+
+    async def whole(self, page: PageRequest, only: OrderFilter) -> Page[Order]:
+        """As ``recent``, with payments and delivery loaded."""
+        return await self.orders.recent(page, only, whole=True)
+
+    async def full(self, order_id: UUID) -> Order:
+        """The row with all that is its own. Raises OrderNotFound."""
+        return await self.orders.full(order_id)
+
+    async def known(self, order_id: UUID) -> None:
+        """Raises OrderNotFound."""
+        await self.orders.get(order_id)
+
+    async def store_of(self, order: Order) -> Store:
+        return await self.orders.store_of(order)
+
+    async def to_edit(self, order_id: UUID, version: int | None) -> Order:
+        """The order with all that is its own, locked, if it may still be changed.
+
+        Raises OrderNotFound, VersionConflict, OrderNotEditable.
+        """
+        order = await self._locked(order_id, version)
+        if OrderStatus(order.status) not in EDITABLE:
+            raise OrderNotEditable(status_now=order.status)
+        return await self.orders.full(order_id)
+
+    async def has_other_orders(self, order: Order) -> bool:
+        return await self.orders.has_other_orders(order)
 
     async def move(
         self, order_id: UUID, to: OrderStatus, reason: str | None, version: int | None
@@ -62,20 +130,35 @@ class OrderService:
 
         Raises OrderNotFound, VersionConflict, TransitionNotAllowed, ReasonRequired.
         """
-        order = await self.orders.get(order_id, lock=True)
-        if version is not None and version != order.version:
-            raise VersionConflict(version=order.version, status_now=order.status)
-        await self._move(order, to, reason)
+        await self._move(await self._locked(order_id, version), to, reason)
         return await self.detail(order_id)
+
+    async def step(
+        self, order_id: UUID, to: OrderStatus, reason: str | None, version: int | None
+    ) -> tuple[int, int]:
+        """As ``move``; answers number and version alone."""
+        order = await self._locked(order_id, version)
+        await self._move(order, to, reason)
+        return order.number, order.version
 
     async def track(self, order_id: UUID, token: str) -> TrackingRead:
         """What the holder of the tracking token may see. Raises OrderNotFound."""
-        self._require_token(order_id, token)
+        await self._admit(order_id, token)
         return await self._tracking(order_id)
+
+    async def admitted(self, order_id: UUID, token: str) -> Order:
+        """The order, to whoever holds its token. Raises OrderNotFound, TooMany."""
+        await self._admit(order_id, token)
+        return await self.orders.full(order_id)
+
+    async def admit(self, order_id: UUID, token: str) -> None:
+        """Let whoever holds the token of an order in. Raises OrderNotFound, TooMany."""
+        await self._admit(order_id, token)
+        await self.orders.get(order_id)
 
     async def cancel_by_customer(self, order_id: UUID, token: str, reason: str) -> TrackingRead:
         """Cancel while the store has not answered. Raises OrderNotFound, OrderNotCancellable."""
-        self._require_token(order_id, token)
+        await self._admit(order_id, token)
         order = await self.orders.get(order_id, lock=True)
         if not may_customer_cancel(OrderStatus(order.status)):
             raise OrderNotCancellable(status_now=order.status)
@@ -118,7 +201,7 @@ class OrderService:
             )
         if to in _GIVES_BACK and not reason:
             raise ReasonRequired()
-        order.status, order.version = to.value, order.version + 1
+        order.enter(to, now())
         if to in _GIVES_BACK:
             order.cancel_reason = reason
             # Promotions before stock: the lock order of every writer (see checkout).
@@ -146,9 +229,22 @@ class OrderService:
             )
         )
 
-    def _require_token(self, order_id: UUID, token: str) -> None:
-        if not token_matches(self.work.runtime.tracking, order_id, token):
-            raise OrderNotFound()
+    async def _locked(self, order_id: UUID, version: int | None) -> Order:
+        order = await self.orders.get(order_id, lock=True)
+        if version is not None and version != order.version:
+            raise VersionConflict(version=order.version, status_now=order.status)
+        return order
+
+    async def _admit(self, order_id: UUID, token: str) -> None:
+        """Raises OrderNotFound for a token that does not open it, TooMany for a guesser."""
+        if token_matches(self.work.runtime.tracking, order_id, token):
+            return
+        decision = await self.work.runtime.limiter.take(
+            _GUESSES, f"{self.work.tenant.id}:{self.work.actor.ip}"
+        )
+        if not decision.allowed:
+            raise refusal(decision)
+        raise OrderNotFound()
 
     async def _tracking(self, order_id: UUID) -> TrackingRead:
         order = await self.orders.full(order_id)

@@ -99,6 +99,12 @@ class PromotionRedemption(TenantModel):
             "promotion_id",
             "contact_id",
         ),
+        Index(
+            "promotion_redemptions_tenant_id_promotion_id_order_id_idx",
+            "tenant_id",
+            "promotion_id",
+            "order_id",
+        ),
         CheckConstraint("amount_cents >= 0 AND shipping_cents >= 0", name="amounts"),
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 from uuid import UUID
 
+import orjson
 from sqlalchemy import select
 
 from app.commerce.catalog.models import Category, Product
@@ -38,6 +39,19 @@ WITH released AS (
   FROM given WHERE p.id = given.promotion_id
 )
 SELECT count(*) FROM released
+"""
+_REDEEM = """
+WITH u AS (
+  SELECT * FROM jsonb_to_recordset($3::text::jsonb) AS u(id uuid, promotion_id uuid, name text,
+    code text, amount_cents bigint, shipping_cents bigint)
+), counted AS (
+  UPDATE promotions p SET used_count = p.used_count + 1,
+    spent_cents = p.spent_cents + u.amount_cents + u.shipping_cents
+  FROM u WHERE p.id = u.promotion_id
+)
+INSERT INTO promotion_redemptions (id, promotion_id, order_id, contact_id, name, code,
+  amount_cents, shipping_cents)
+SELECT u.id, u.promotion_id, $1, $2, u.name, u.code, u.amount_cents, u.shipping_cents FROM u
 """
 
 
@@ -86,6 +100,13 @@ class PromotionRepository(Repository[Promotion]):
         await connection.execute(_LOCK_OF_ORDER, order_id)
         released: int = await connection.fetchval(_RELEASE, order_id, now())
         return released
+
+    async def redeem(
+        self, order_id: UUID, contact_id: UUID, uses: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Write and count uses of promotions that the caller has locked."""
+        document = orjson.dumps(uses).decode()
+        await (await self.raw()).execute(_REDEEM, order_id, contact_id, document)
 
 
 class RedemptionRepository(Repository[PromotionRedemption]):

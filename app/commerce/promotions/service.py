@@ -94,6 +94,14 @@ class PromotionService:
         """Give back what a cancelled order redeemed, exactly once; answers how many uses."""
         return await self.promotions.release(order_id)
 
+    async def redeem(self, order_id: UUID, contact_id: UUID, uses: list[dict[str, Any]]) -> None:
+        """Let an order use these, whose rows the caller has locked, in id order.
+
+        A use is {id, promotion_id, name, code, amount_cents, shipping_cents}.
+        """
+        if uses:
+            await self.promotions.redeem(order_id, contact_id, uses)
+
     async def _check(self, promotion: Promotion) -> None:
         flaws = promotion.flaws()
         if flaws:

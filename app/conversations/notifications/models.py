@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.ddl import one_of
@@ -19,6 +19,7 @@ class Notification(TenantModel):
     __table_args__ = (
         # One message per fact and channel, however often its job is delivered.
         unique_within_tenant("dedupe_key", "channel"),
+        Index("notifications_tenant_id_order_id_idx", "tenant_id", "order_id"),
         CheckConstraint(one_of("state", STATES), name="state"),
         CheckConstraint(one_of("channel", ("whatsapp", "telegram")), name="channel"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
@@ -50,3 +51,9 @@ class NotificationRepository(Repository[Notification]):
         if channel is not None:
             statement = statement.where(Notification.channel == channel)
         return await self.page(statement, page)
+
+    async def of_order(self, order_id: UUID) -> Sequence[Notification]:
+        """What was sent because of an order, oldest first."""
+        return await self.all(
+            self.query().where(Notification.order_id == order_id).order_by(Notification.id)
+        )

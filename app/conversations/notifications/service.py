@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from app.contracts.commerce import OrderLookup, OrderSummary
+from app.contracts.commerce import OrderLookup, OrderMessage, OrderSummary
 from app.contracts.gateways.messaging import (
     GatewayFailure,
     GatewayOutcomeUnknown,
@@ -62,6 +62,13 @@ class NotificationService:
         channel: NotificationChannel | None,
     ) -> Page[Notification]:
         return await self.notifications.recent(page, state=state, channel=channel)
+
+    async def of_order(self, order_id: UUID) -> tuple[OrderMessage, ...]:
+        """Answer the ``OrderMessages`` contract for other domains."""
+        return tuple(
+            OrderMessage(row.sent_at or row.created_at, row.channel, row.state, row.body)
+            for row in await self.notifications.of_order(order_id)
+        )
 
     async def prepare(
         self, channel: NotificationChannel, order_id: UUID, fact: OrderFact

@@ -50,7 +50,7 @@ async def stream_events(
     seat = await streams.enter(meta.identity, meta.tenant)
     silent = sorted(wanted - seat.audible)
     if silent:
-        streams.leave(seat)
+        seat.leave()
         raise ActionNotAllowed(f"You may not read {', '.join(silent)}.")
     given = last_event_id or ""
     cursor = int(given[:20]) if given.isascii() and given.isdecimal() else after

@@ -37,3 +37,13 @@ class StreamRepository(Repository[StreamEvent]):
             .limit(limit)
         )
         return [StreamRow(*row) for row in rows]
+
+    async def about(self, name: str, value: str, cursor: int, limit: int) -> list[StreamRow]:
+        """Events after ``cursor`` whose data says ``value`` under ``name``, oldest first."""
+        rows = await self.session.execute(
+            select(StreamEvent.seq, StreamEvent.topic, StreamEvent.type, StreamEvent.data)
+            .where(StreamEvent.seq > cursor, StreamEvent.data[name].astext == value)
+            .order_by(StreamEvent.seq)
+            .limit(limit)
+        )
+        return [StreamRow(*row) for row in rows]

@@ -13,9 +13,9 @@ import logging
 import random
 import secrets
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
 import orjson
@@ -61,11 +61,18 @@ class Pace:
 class Seat:
     """One open stream: whose it is, what it may hear now, and whether it must end."""
 
-    def __init__(self, identity: Identity, tenant: TenantContext) -> None:
+    def __init__(
+        self, identity: Identity, tenant: TenantContext, leave: Callable[[Seat], None]
+    ) -> None:
         self.place: Place = (identity.tenant_id, identity.user_id, secrets.token_hex(8))
         self.identity = identity
+        self._leave = leave
         self.ended = asyncio.Event()
         self.audible = audible(identity.role, identity.group_grants, tenant.modules)
+
+    def leave(self) -> None:
+        """Give the place back."""
+        self._leave(self)
 
     def update(self, identity: Identity | None, tenant: TenantContext | None) -> None:
         """Take over what the session and the plan say now; None: it is no more."""
@@ -116,7 +123,7 @@ class Streams:
             raise _full()
         self.by_user[user_id] += 1
         self.by_tenant[tenant_id] += 1
-        seat = Seat(identity, tenant)
+        seat = Seat(identity, tenant, self.leave)
         self.seats.add(seat)
         if self._watcher is None or self._watcher.done():
             self._watcher = asyncio.create_task(self._watch(), name="stream-sessions")
@@ -251,24 +258,50 @@ class _Frames:
             await self._source.aclose()
 
 
+class Source(Protocol):
+    """What a stream tells: frames after a cursor, and where it has come to."""
+
+    cursor: int
+
+    def events(self, cursor: int | None) -> AsyncGenerator[bytes, None]: ...
+
+
+class Sitting(Protocol):
+    """One open stream's place: it may be ended, and is given back."""
+
+    ended: asyncio.Event
+
+    def leave(self) -> None: ...
+
+
+class Room(Protocol):
+    """Where streams sit: their pace, and the word that the process goes."""
+
+    @property
+    def pace(self) -> Pace: ...
+
+    @property
+    def draining(self) -> asyncio.Event: ...
+
+
 class EventStream(Response):
     """Sends a feed until the client leaves, stalls, grows old, or loses its session."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: Feed, cursor: int | None, streams: Streams, seat: Seat) -> None:
+    def __init__(self, feed: Source, cursor: int | None, room: Room, seat: Sitting) -> None:
         super().__init__(
             headers={"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
         )
         del self.headers["content-length"]
         self._feed, self._cursor = feed, cursor
-        self._streams, self._seat, self._pace = streams, seat, streams.pace
+        self._room, self._seat, self._pace = room, seat, room.pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         loop = asyncio.get_running_loop()
         signs = (
             loop.create_task(_until_gone(receive)),
-            loop.create_task(self._streams.draining.wait()),
+            loop.create_task(self._room.draining.wait()),
             loop.create_task(self._seat.ended.wait()),
         )
         frames = _Frames(self._feed.events(self._cursor))
@@ -278,7 +311,7 @@ class EventStream(Response):
         except (TimeoutError, OSError):
             pass  # a stalled or vanished client is normal life
         finally:
-            self._streams.leave(self._seat)
+            self._seat.leave()
             await frames.close()
             for task in signs:
                 task.cancel()

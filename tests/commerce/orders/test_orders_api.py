@@ -180,8 +180,9 @@ async def test_list_filters_and_pages(
         ({"query": "100%"}, []),
         ({"placed_from": "2999-01-01T00:00:00Z"}, []),
     ):
-        found = (await owner.get(ADMIN, params=params)).json()
-        assert [o["number"] for o in found["items"]] == numbers, params
+        answer = await owner.get(ADMIN, params=params)
+        found = answer.json()
+        assert [o["number"] for o in found["items"]] == numbers, (params, found)
 
 
 async def test_strangers_and_viewers(
