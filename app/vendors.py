@@ -16,6 +16,7 @@ from app.integrations.oauth.client import OAuthClient
 from app.integrations.s3.client import S3Storage
 from app.integrations.smtp.client import SmtpClient, SmtpServer
 from app.integrations.stripe.client import StripeGateway
+from app.integrations.stripe.payments import StripePayments
 from app.integrations.telegram.client import TelegramClient
 from app.integrations.webpush.client import WebPushClient
 from app.integrations.whatsapp.client import WhatsAppClient
@@ -84,6 +85,11 @@ def stripe(work: UnitOfWork) -> StripeGateway:
             work.runtime.http, config.stripe_api_base_url, config.stripe_secret_key
         )
     return found
+
+
+def stripe_payments(work: UnitOfWork) -> StripePayments:
+    """For the tenants' own accounts; their keys come with each call."""
+    return StripePayments(work.runtime.http, work.runtime.settings.stripe_api_base_url)
 
 
 def smtp(work: UnitOfWork) -> SmtpClient:

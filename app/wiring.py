@@ -23,11 +23,16 @@ from app.commerce.inventory import jobs as stock_news
 from app.commerce.inventory import models as _inventory
 from app.commerce.inventory import rules as stock_rules
 from app.commerce.inventory.endpoints import router as inventory_router
+from app.commerce.orders import expiry as order_expiry
 from app.commerce.orders import models as _orders
 from app.commerce.orders import rules as order_rules
 from app.commerce.orders.endpoints import admin_router as orders_admin_router
 from app.commerce.orders.endpoints import public_router as orders_router
 from app.commerce.orders.service import OrderService
+from app.commerce.payments import jobs as payments
+from app.commerce.payments import models as _payments
+from app.commerce.payments import rules as payment_rules
+from app.commerce.payments.endpoints import router as payments_router
 from app.commerce.promotions import models as _promotions
 from app.commerce.promotions.endpoints import router as promotions_router
 from app.commerce.shipping import models as _shipping
@@ -40,6 +45,10 @@ from app.contracts.commerce import (
     OrderMessages,
     OrderPlaced,
     OrderStatusChanged,
+    PaymentFlagged,
+    PaymentPaid,
+    RefundDue,
+    RefundFailed,
     StockLow,
     StockReported,
 )
@@ -50,6 +59,7 @@ from app.contracts.gateways.llm import LLMGateway
 from app.contracts.gateways.maps import Geocoder, RoadsFor
 from app.contracts.gateways.messaging import MessageGateway
 from app.contracts.gateways.oauth import OAuthGateway
+from app.contracts.gateways.payments import PaymentGateway
 from app.contracts.gateways.push import PushGateway
 from app.contracts.notices import EVERYWHERE, NoticeKind, notice_kinds
 from app.contracts.platform import ConnectionExpired, JobHeld, WebhookEndpointDisabled
@@ -167,6 +177,7 @@ ROUTERS: list[APIRouter] = [
     reorder_router,
     orders_router,
     orders_admin_router,
+    payments_router,
     health.router,
     metrics.router,
     sessions_router,
@@ -220,8 +231,8 @@ ROUTERS: list[APIRouter] = [
 MODELS = (
     _tenants, _users, _groups, _sessions, _audit, _contacts, _files, _connections, _jobs,
     _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
-    _orders, _checkout, _order_news, _usage, _plans, _webhooks, _schedules, _ai, _apikeys,
-    _totp, _departments, _inbox, _billing, _mail, _passwords, _invitations, _notices,
+    _orders, _payments, _checkout, _order_news, _usage, _plans, _webhooks, _schedules, _ai,
+    _apikeys, _totp, _departments, _inbox, _billing, _mail, _passwords, _invitations, _notices,
     _impersonations,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
@@ -272,6 +283,12 @@ PORTS = (
     .bind(Source, lambda work: StripeSource(work.runtime), name=StripeSource.name)
     .bind(Source, lambda work: StatusSource(work.runtime), name=StatusSource.name)
     .bind(Source, lambda work: IntakeSource(work.runtime), name=IntakeSource.name)
+    .bind(PaymentGateway, vendors.stripe_payments, name=payment_rules.PROVIDER)
+    .bind(
+        Source,
+        lambda work: payments.ShopStripeSource(work.runtime, work.tenant),
+        name=payments.ShopStripeSource.name,
+    )
     .bind(EmailGateway, vendors.smtp)
     .bind(PushGateway, vendors.webpush)
     .bind(RoadsFor, vendors.google_maps, name="google-maps")
@@ -291,6 +308,21 @@ NOTICES = notice_kinds(
     NoticeKind(
         OrderPlaced, "Novo pedido", "commerce.orders:update", order_rules.placed_notice,
         is_urgent=True, ttl_s=4 * 3600,
+    ),
+    NoticeKind(
+        PaymentPaid, "Pagamento recebido", "commerce.orders:update", payment_rules.paid_notice,
+    ),
+    NoticeKind(
+        PaymentFlagged, "Pagamento a conferir", "commerce.payments:write",
+        payment_rules.flagged_notice, EVERYWHERE,
+    ),
+    NoticeKind(
+        RefundDue, "Devolução a fazer", "commerce.payments:refund",
+        payment_rules.refund_due_notice, EVERYWHERE,
+    ),
+    NoticeKind(
+        RefundFailed, "Estorno recusado", "commerce.payments:refund",
+        payment_rules.refund_failed_notice, EVERYWHERE,
     ),
     NoticeKind(StockLow, "Estoque baixo", "commerce.inventory:write", stock_rules.low_notice),
     NoticeKind(
@@ -330,6 +362,8 @@ JOBS: dict[str, Handler] = {
     notices.DELIVER: notices.deliver,
     central_jobs.ERASE_LEFT_FILES: central_jobs.erase_left_files,
     order_news.STOCK_TELEGRAM: order_news.stock_telegram,
+    payments.REFUND: payments.refund,
+    payments.CLOSE_INTENT: payments.cancel_intent,
     stock_news.LOW_STOCK_REPORT: scheduled(stock_news.low_stock_report),
 }
 
@@ -337,7 +371,7 @@ SCHEDULABLE: Schedulable = {stock_news.LOW_STOCK_REPORT: "commerce"}
 
 BEATS: tuple[Beat, ...] = (
     health.beat, tick_all, prune_now_and_then, queue_cleaning, forget_old_notices, look_again,
-    tell_expired,
+    tell_expired, order_expiry.expire_now_and_then,
 )  # fmt: skip
 
 SHORT: dict[str, Short] = {checkout_short.PATH: checkout_short.short}

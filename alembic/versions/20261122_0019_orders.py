@@ -75,11 +75,6 @@ def upgrade() -> None:
     op.execute(_FOLDED)
     for name in _INSTANTS:
         op.add_column("orders", sa.Column(name, _INSTANT, nullable=True))
-    op.add_column(
-        "orders",
-        sa.Column("refund_due_cents", sa.BigInteger(), server_default="0", nullable=False),
-    )
-    op.create_check_constraint(op.f("orders_refund_due_check"), "orders", "refund_due_cents >= 0")
     op.add_column("order_items", sa.Column("list_price_cents", sa.BigInteger(), nullable=True))
     _computed("orders", "customer_key", "customer_name", "C")
     _computed("deliveries", "city_key", "address ->> 'city'::text")
@@ -111,7 +106,7 @@ def downgrade() -> None:
         op.drop_index(f"{table}_tenant_id_{name}_idx", table_name=table)
     for table, name in (
         ("deliveries", "district_key"), ("deliveries", "city_key"), ("orders", "customer_key"),
-        ("order_items", "list_price_cents"), ("orders", "refund_due_cents"),
+        ("order_items", "list_price_cents"), 
         *(("orders", name) for name in _INSTANTS),
     ):  # fmt: skip
         op.drop_column(table, name)

@@ -47,6 +47,56 @@ class OrderEdited(Event):
     reason: str | None = None
 
 
+class PaymentEvent(Event):
+    """What all news of an order's money say."""
+
+    resource: ClassVar[str] = "payment"
+    topic: ClassVar[str | None] = "orders"
+    payment_id: UUID
+    order_id: UUID
+    number: int
+    method: str
+    amount_cents: int
+
+
+class PaymentPaid(PaymentEvent):
+    name: ClassVar[str] = "commerce.payment_paid"
+    received_cents: int
+
+
+class PaymentFailed(PaymentEvent):
+    """An attempt to pay was refused; the customer may try again."""
+
+    name: ClassVar[str] = "commerce.payment_failed"
+    error: str
+
+
+class PaymentFlagged(PaymentEvent):
+    """Money came in that does not fit: less, more, too late, in another currency."""
+
+    name: ClassVar[str] = "commerce.payment_flagged"
+    received_cents: int
+    flag: str
+
+
+class RefundDue(PaymentEvent):
+    """``amount_cents`` must be given back by hand: no vendor moves this method's money."""
+
+    name: ClassVar[str] = "commerce.refund_due"
+    refund_id: UUID
+
+
+class RefundDone(PaymentEvent):
+    name: ClassVar[str] = "commerce.refund_done"
+    refund_id: UUID
+
+
+class RefundFailed(PaymentEvent):
+    name: ClassVar[str] = "commerce.refund_failed"
+    refund_id: UUID
+    error: str
+
+
 class CatalogChanged(Event):
     name: ClassVar[str] = "commerce.catalog_changed"
     resource: ClassVar[str] = "catalog"

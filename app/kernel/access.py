@@ -19,6 +19,9 @@ MODULES: dict[str, frozenset[str]] = {
             "orders:cancel",
             "orders:write",
             "orders:override",
+            "payments:write",
+            "payments:refund",
+            "payments:configure",
             "catalog:read",
             "catalog:write",
             "stores:read",
@@ -71,7 +74,12 @@ ALWAYS_ON = frozenset({"platform"})
 """Modules that no plan takes away: without them nobody could manage users or pay."""
 
 NOT_FOR_KEYS = frozenset(
-    {"platform.users:write", "platform.groups:write", "platform.api-keys:write"}
+    {
+        "platform.users:write",
+        "platform.groups:write",
+        "platform.api-keys:write",
+        "commerce.payments:configure",
+    }
 )
 """What no API key may do, nor whoever works in a member's name: hand out access. What it gives
 would outlive the key's revocation and the impersonation's end.
@@ -81,10 +89,13 @@ _ALL = frozenset(f"{m}.{a}" for m, actions in MODULES.items() for a in actions)
 _READ = frozenset(g for g in _ALL if g.endswith(":read"))
 _COMMERCE = frozenset(g for g in _ALL if g.startswith("commerce."))
 
+_OWNERS = frozenset({"commerce.payments:configure"})
+"""By role the owner's alone: where the customers' money goes."""
+
 ROLE_GRANTS: dict[str, frozenset[str]] = {
     "owner": _ALL,
-    "admin": _ALL,
-    "manager": _COMMERCE | _READ | {"platform.files:write"},
+    "admin": _ALL - _OWNERS,
+    "manager": (_COMMERCE | _READ | {"platform.files:write"}) - _OWNERS,
     "agent": frozenset(
         {
             "commerce.orders:read",

@@ -40,6 +40,7 @@ NOBODYS = {
     "problems/code": "not-found",
     "plans/code": "free",
     "messaging/channel": "whatsapp",
+    "stripe/slug": "nobodys-shop",
 }
 """Names that every tenant uses alike."""
 
@@ -179,12 +180,33 @@ async def _order(found: Belongings, shop: Shop, owner: httpx.AsyncClient) -> Non
     found.in_path["notes/note_id"] = _ok(note)["id"]
     contact = _ok(await owner.get("/api/v1/admin/customers", params={"query": found.mark}))
     contact_id = contact["items"][0]["id"]
+    payment = detail["payments"][0]["id"]
+    await _paid(found, owner, detail["id"], payment)
     found.in_path |= {"orders/order_id": detail["id"], "customers/contact_id": contact_id}
     found.in_body |= {
         "order_id": detail["id"],
         "resource_id": detail["id"],
         "contact_id": contact_id,
         "token": placed["tracking_token"],
+    }
+
+
+async def _paid(found: Belongings, owner: httpx.AsyncClient, order: str, payment: str) -> None:
+    money = f"/api/v1/admin/orders/{order}/payments/{payment}"
+    pix = {
+        "pix_key": f"{found.mark}@loja.example",
+        "pix_key_type": "email",
+        "merchant_name": f"Loja {found.mark}",
+        "merchant_city": "Recife",
+    }
+    _ok(await owner.put("/api/v1/admin/payments/settings", json=pix))
+    received = {"received_cents": 700}
+    _ok(await owner.post(f"{money}/received", json=received, headers=key()))
+    back = {"amount_cents": 100, "reason": f"troco de {found.mark}"}
+    given = _ok(await owner.post(f"{money}/refunds", json=back, headers=key()))
+    found.in_path |= {
+        "payments/payment_id": payment,
+        "refunds/refund_id": given["refunds"][0]["id"],
     }
 
 

@@ -68,7 +68,10 @@ LARGER_SLICES = {
     "app.commerce.inventory.rebooking": 3.5,
     "app.commerce.orders.asking": 2.5,
     "app.commerce.orders.live": 4.5,
+    "app.commerce.orders.expiry": 5,
     "app.commerce.orders.tracking": 1,
+    "app.commerce.payments.pix": 1,
+    "app.commerce.payments.stripe": 4.1,
 }
 """Slices that needed one module more, each at its level; everything else has the usual names."""
 

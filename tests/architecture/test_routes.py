@@ -46,6 +46,7 @@ UNCOUNTABLE = {
     "inventory",
     "shipping",
     "media",
+    "stripe",
     "auth",
     "admin",
     "checkout",
@@ -106,6 +107,9 @@ def test_public_routes_are_these(routes: list[Endpoint]) -> None:
         "GET /api/v1/orders/{order_id}",
         "GET /api/v1/orders/{order_id}/events",
         "GET /api/v1/orders/{order_id}/reorder",
+        "GET /api/v1/orders/{order_id}/payment",
+        "GET /api/v1/orders/{order_id}/payment/qr-png",
+        "GET /api/v1/orders/{order_id}/payment/qr-svg",
         "GET /api/v1/plans",
         "GET /api/v1/stores",
         "GET /api/v1/stores/{slug}",
@@ -128,8 +132,10 @@ def test_public_routes_are_these(routes: list[Endpoint]) -> None:
         "POST /api/v1/checkout",
         "POST /api/v1/checkout/preview",
         "POST /api/v1/orders/{order_id}/cancel",
+        "POST /api/v1/orders/{order_id}/payment-intent",
         "POST /api/v1/shipping/quote",
         "POST /api/v1/webhooks/stripe",
+        "POST /api/v1/webhooks/stripe/{slug}",
     }
 
 

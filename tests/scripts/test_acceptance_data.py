@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import func, select
 
 from app.commerce.catalog.models import Product
-from app.commerce.orders.models import Order, OrderItem, Payment
+from app.commerce.orders.models import Order, OrderItem
+from app.commerce.payments.models import Payment
 from app.kernel.contacts.models import Contact
 from tests.scripts.desk import CUSTOMERS, ORDERS, PRODUCTS, Desk
 

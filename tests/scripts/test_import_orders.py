@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from app.commerce.catalog.models import Product
 from app.commerce.imports.problems import ImportStoreUnclear
-from app.commerce.orders.models import Order, OrderItem, OrderStatusChange, Payment
+from app.commerce.orders.models import Order, OrderItem, OrderStatusChange
+from app.commerce.payments.models import Payment
 from app.kernel.contacts.models import Contact
 from tests.factories.tenants import World
 from tests.scripts.desk import CUSTOMERS, ORDERS, PEOPLE, PRODUCTS, Desk, add_store

@@ -67,7 +67,7 @@ class CustomerIn(Input):
 
 
 class PaymentIn(Input):
-    method: Literal["cash", "card_on_delivery", "pix"]
+    method: Literal["cash", "card_on_delivery", "pix", "stripe"]
     change_for_cents: int | None = Field(
         None, ge=0, le=10_000_000, description="Cash only: the note paid with."
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.commerce.orders.models import Order, OrderEdit, OrderStatusChange, Payment
+from app.commerce.orders.models import Order, OrderEdit, OrderStatusChange
+from app.commerce.payments.models import Payment
 from app.core.money import format_money
 
 COLUMNS = (

@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import update
 
 from app.commerce.desk.problems import OrderCustomerNotFound
-from app.commerce.orders.models import OrderEdit, OrderItem, Payment
+from app.commerce.orders.models import OrderEdit, OrderItem
+from app.commerce.payments.models import Payment
 from app.core.repository import Repository
 from app.kernel.contacts.models import Contact
 

@@ -21,6 +21,7 @@ from app.commerce.inventory.rebooking import Rebooking
 from app.commerce.orders.models import Delivery, Order, OrderEdit, OrderItem
 from app.commerce.orders.problems import OrderLineNotFound, OrderNotEditable
 from app.commerce.orders.service import OrderService, shown
+from app.commerce.payments.service import PaymentService
 from app.commerce.promotions.service import PromotionService
 from app.commerce.shipping.service import SignedQuote
 from app.commerce.stores.models import Store
@@ -196,10 +197,9 @@ class DeskService:
     async def _told(
         self, order: Order, before: dict[str, Any], draft: Draft, body: OrderEditIn
     ) -> EditedRead:
-        method = order.payments[0].method if order.payments else "other"
-        owed = order.settle(method)
-        if owed is not None:
-            await self.desk.write(owed)
+        await self.work.session.flush()
+        reason = body.reason or "order edited"
+        owed = await PaymentService(self.work).total_changed(order.id, order.total_cents, reason)
         changed = await self.orders.full(order.id)
         after = snapshot(changed)
         edit = OrderEdit(
@@ -213,7 +213,7 @@ class DeskService:
             actor_name=self.work.actor.name,
         )
         await self.desk.write(edit)
-        self._publish(order, before, draft, body)
+        self._publish(order, before, draft, body, owed.excess_cents)
         changed = await self.orders.full(order.id)
         due = sum(p.amount_cents for p in changed.payments if p.status == "pending")
         return EditedRead(
@@ -222,11 +222,16 @@ class DeskService:
             after=after,
             difference_cents=edit.difference_cents,
             due_cents=due,
-            refund_due_cents=changed.refund_due_cents,
+            refund_due_cents=owed.excess_cents,
         )
 
     def _publish(
-        self, order: Order, before: dict[str, Any], draft: Draft, body: OrderEditIn
+        self,
+        order: Order,
+        before: dict[str, Any],
+        draft: Draft,
+        body: OrderEditIn,
+        refund_due_cents: int,
     ) -> None:
         if body.overrides:
             self.work.record(
@@ -243,7 +248,7 @@ class DeskService:
                 number=order.number,
                 before_cents=before["total_cents"],
                 after_cents=order.total_cents,
-                refund_due_cents=order.refund_due_cents,
+                refund_due_cents=refund_due_cents,
                 reason=body.reason,
             )
         )

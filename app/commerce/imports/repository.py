@@ -154,8 +154,9 @@ FROM json_to_recordset($1::text::json) AS i(id uuid, order_id uuid, position big
   product_id uuid, name text, unit_price_cents bigint, quantity bigint, at timestamptz)
 """
 _ADD_PAYMENTS = """
-INSERT INTO payments (id, order_id, method, amount_cents, status, created_at)
-SELECT i.id, i.order_id, i.method, i.amount_cents, i.status, i.at
+INSERT INTO payments (id, order_id, method, amount_cents, status, received_cents, created_at)
+SELECT i.id, i.order_id, i.method, i.amount_cents, i.status,
+  CASE WHEN i.status IN ('paid', 'refunded') THEN i.amount_cents ELSE 0 END, i.at
 FROM json_to_recordset($1::text::json) AS i(id uuid, order_id uuid, method text,
   amount_cents bigint, status text, at timestamptz)
 """

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.commerce.orders.rules import INSTANTS, OrderStatus, is_late
+from app.commerce.payments.models import Payment, PaymentRefund
 from app.commerce.promotions.models import PromotionRedemption
 from app.core.clock import now
 from app.core.ddl import one_of
@@ -27,9 +28,6 @@ STATUSES = (
     "cancelled",
 )
 SOURCES = ("storefront", "whatsapp", "admin", "import")
-PAYMENT_METHODS = ("cash", "card_on_delivery", "pix", "stripe", "other")
-_PAID = frozenset({"paid", "authorised"})
-PAYMENT_STATUSES = ("pending", "authorised", "paid", "failed", "refunded", "cancelled")
 
 
 class OrderCounter(TenantModel):
@@ -81,7 +79,6 @@ class Order(TenantModel):
         CheckConstraint(one_of("status", STATUSES), name="status"),
         CheckConstraint(one_of("fulfilment", ("delivery", "pickup")), name="fulfilment"),
         CheckConstraint(one_of("source", SOURCES), name="source"),
-        CheckConstraint("refund_due_cents >= 0", name="refund_due"),
         CheckConstraint(
             "total_cents = subtotal_cents - discount_cents + shipping_cents"
             " - shipping_discount_cents AND total_cents >= 0",
@@ -119,15 +116,16 @@ class Order(TenantModel):
     dispatched_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     """Delivered, rejected or cancelled: no move comes after it."""
-    refund_due_cents: Mapped[int] = mapped_column(server_default="0")
-    """Paid beyond the total, since an edit lowered it; whoever refunds lowers this."""
     customer_key: Mapped[str | None] = mapped_column(
         Computed("folded(customer_name)", persisted=True)
     )
     """The name without accents and case, collated "C" for look-ups by its beginning: ILIKE may use
     no index under row level security."""
     items: Mapped[list[OrderItem]] = relationship(lazy="raise", order_by="OrderItem.position")
-    payments: Mapped[list[Payment]] = relationship(lazy="raise", order_by="Payment.id")
+    payments: Mapped[list[Payment]] = relationship(lazy="raise", order_by=Payment.id)
+    refunds: Mapped[list[PaymentRefund]] = relationship(
+        lazy="raise", order_by=PaymentRefund.id, viewonly=True
+    )
     delivery: Mapped[Delivery | None] = relationship(lazy="raise")
     history: Mapped[list[OrderStatusChange]] = relationship(
         lazy="raise", order_by="OrderStatusChange.id"
@@ -152,26 +150,6 @@ class Order(TenantModel):
         """Take the status and remember since when; counts as a change."""
         self.status, self.status_at, self.version = status.value, at, self.version + 1
         setattr(self, INSTANTS[status], at)
-
-    def settle(self, method: str) -> Payment | None:
-        """Make what is to be paid equal the total: one open payment of what is missing.
-
-        What was paid too much becomes ``refund_due_cents``. Answers a payment that is new.
-        """
-        paid = sum(p.amount_cents for p in self.payments if p.status in _PAID)
-        missing = self.total_cents - paid
-        self.refund_due_cents = max(0, -missing)
-        waiting = [p for p in self.payments if p.status == "pending"]
-        for payment in waiting[1:] if missing > 0 else waiting:
-            payment.status = "cancelled"
-        if missing <= 0:
-            return None
-        if not waiting:
-            return Payment(order_id=self.id, method=method, amount_cents=missing)
-        waiting[0].amount_cents = missing
-        if (waiting[0].change_for_cents or missing) < missing:
-            waiting[0].change_for_cents = None
-        return None
 
 
 class OrderItem(TenantModel):
@@ -203,26 +181,6 @@ class OrderItem(TenantModel):
     note: Mapped[str | None]
     list_price_cents: Mapped[int | None]
     """What the catalogue asked of one, where staff set another price."""
-
-
-class Payment(TenantModel):
-    __tablename__ = "payments"
-    __table_args__ = (
-        within_tenant("order_id", "orders", ondelete="CASCADE"),
-        Index("payments_tenant_id_order_id_idx", "tenant_id", "order_id"),
-        Index("payments_tenant_id_status_order_id_idx", "tenant_id", "status", "order_id"),
-        Index("payments_tenant_id_method_order_id_idx", "tenant_id", "method", "order_id"),
-        CheckConstraint(one_of("method", PAYMENT_METHODS), name="method"),
-        CheckConstraint(one_of("status", PAYMENT_STATUSES), name="status"),
-        CheckConstraint("amount_cents >= 0", name="amount_cents"),
-    )
-
-    order_id: Mapped[UUID]
-    method: Mapped[str]
-    amount_cents: Mapped[int]
-    status: Mapped[str] = mapped_column(server_default="pending")
-    change_for_cents: Mapped[int | None]
-    """The note the customer pays cash with."""
 
 
 class Delivery(TenantModel):

@@ -9,9 +9,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, bindparam, exists, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
-from app.commerce.orders.models import Delivery, Order, OrderStatusChange, Payment
+from app.commerce.orders.models import Delivery, Order, OrderStatusChange
 from app.commerce.orders.problems import OrderNotFound
 from app.commerce.orders.rules import OPEN, OrderFilter, OrderSort
+from app.commerce.payments.models import Payment
 from app.commerce.promotions.models import PromotionRedemption
 from app.commerce.stores.models import Store
 from app.core.clock import now
@@ -26,13 +27,14 @@ class OrderRepository(Repository[Order]):
     missing = OrderNotFound
 
     async def full(self, order_id: UUID) -> Order:
-        """The order and all that is its own, in eight statements. Raises OrderNotFound."""
+        """The order and all that is its own, in nine statements. Raises OrderNotFound."""
         statement = (
             self.query()
             .where(Order.id == order_id)
             .options(
                 selectinload(Order.items),
                 selectinload(Order.payments),
+                selectinload(Order.refunds),
                 selectinload(Order.delivery),
                 selectinload(Order.history),
                 selectinload(Order.redemptions),

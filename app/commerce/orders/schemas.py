@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from app.commerce.orders.rules import FulfilmentType, OrderStatus
+from app.commerce.payments.schemas import OrderPaymentRead, PaymentPage, RefundRead
 from app.core.schema import Input, Output
 
 
@@ -74,14 +75,6 @@ class EditRead(Output):
     created_at: datetime
 
 
-class PaymentRead(Output):
-    id: UUID
-    method: str
-    amount_cents: int
-    status: str
-    change_for_cents: int | None
-
-
 class DeliveryRead(Output):
     postal_code: str
     address: dict[str, Any]
@@ -120,9 +113,9 @@ class OrderRead(OrderSummaryRead):
     ready_at: datetime | None
     dispatched_at: datetime | None
     closed_at: datetime | None
-    refund_due_cents: int = Field(description="Paid beyond the total, since an edit lowered it.")
     items: list[LineRead]
-    payments: list[PaymentRead]
+    payments: list[OrderPaymentRead]
+    refunds: list[RefundRead]
     delivery: DeliveryRead | None
     redemptions: list[DiscountLineRead]
     history: list[StatusChangeRead]
@@ -157,6 +150,7 @@ class TrackingRead(Output):
     total_cents: int
     currency: str
     payment_method: str
+    payment: PaymentPage | None = Field(description="How and until when it is paid.")
     cancel_reason: str | None
     may_cancel: bool
     steps: list[TrackingStepRead]

@@ -33,6 +33,7 @@ from app.commerce.orders.schemas import (
     TrackingStepRead,
 )
 from app.commerce.orders.tracking import token_matches
+from app.commerce.payments.service import PaymentService
 from app.commerce.promotions.service import PromotionService
 from app.commerce.stores.models import Store
 from app.commerce.stores.service import StoreService
@@ -192,6 +193,14 @@ class OrderService:
         found = await self.orders.id_by_number(number)
         return await self.summary(found) if found is not None else None
 
+    async def expire(self, order_id: UUID) -> bool:
+        """Cancel an order that was not paid in time; False when it was paid or moved meanwhile."""
+        order = await self.orders.get(order_id, lock=True)
+        if not await PaymentService(self.work).is_overdue(order_id):
+            return False
+        await self._move(order, OrderStatus.CANCELLED, "pagamento não recebido no prazo")
+        return True
+
     async def _move(self, order: Order, to: OrderStatus, reason: str | None) -> None:
         before = OrderStatus(order.status)
         kind = FulfilmentType(order.fulfilment)
@@ -208,6 +217,8 @@ class OrderService:
             await PromotionService(self.work).release(order.id)
             await StoreService(self.work).give_back_slot(order.id)
             await InventoryService(self.work).give_back(order.id)
+            await self.orders.flush()
+            await PaymentService(self.work).order_closed(order.id, reason or "")
         actor = self.work.actor
         await self.orders.remember(
             OrderStatusChange(
@@ -260,6 +271,7 @@ class OrderService:
             store_phone=store.phone,
             items=[OrderItemRead.model_validate(item) for item in order.items],
             payment_method=order.payments[0].method if order.payments else "other",
+            payment=await PaymentService(self.work).shown(order_id),
             may_cancel=may_customer_cancel(OrderStatus(order.status)),
             steps=[
                 TrackingStepRead(status=OrderStatus(h.after), at=h.created_at)

@@ -16,7 +16,7 @@ from app.commerce.stores.rules import Availability, Channel, PreorderPolicy, Sch
 from app.core.ddl import one_of
 from app.core.model import Json, TenantModel, unique_within_tenant, within_tenant
 
-PAYMENT_METHODS = ("cash", "card_on_delivery", "pix")
+PAYMENT_METHODS = ("cash", "card_on_delivery", "pix", "stripe")
 DISTANCE_SOURCES = ("straight", "road")
 
 

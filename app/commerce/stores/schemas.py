@@ -81,7 +81,7 @@ def _without_repeats(methods: list[PaymentMethod]) -> list[PaymentMethod]:
     return list(dict.fromkeys(methods))
 
 
-PaymentMethod = Literal["cash", "card_on_delivery", "pix"]
+PaymentMethod = Literal["cash", "card_on_delivery", "pix", "stripe"]
 Phone = Annotated[str, Field(max_length=40), AfterValidator(_phone)]
 Cep = Annotated[str, Field(max_length=20), AfterValidator(_cep)]
 Text80 = Annotated[str, Field(min_length=1, max_length=80)]

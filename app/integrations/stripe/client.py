@@ -41,7 +41,7 @@ class StripeGateway:
 
     async def create_customer(self, *, tenant_id: UUID, name: str, email: str, key: str) -> str:
         client = await self._client()
-        made = await _asked(
+        made = await asked(
             client.v1.customers.create_async(
                 {"name": name, "email": email, "metadata": {"tenant_id": str(tenant_id)}},
                 {"idempotency_key": key},
@@ -60,7 +60,7 @@ class StripeGateway:
         key: str,
     ) -> RemoteCheckout:
         client = await self._client()
-        made = await _asked(
+        made = await asked(
             client.v1.checkout.sessions.create_async(
                 {
                     "mode": "subscription",
@@ -79,17 +79,17 @@ class StripeGateway:
     async def close_checkout(self, checkout_id: str) -> str:
         client = await self._client()
         try:
-            closed = await _asked(client.v1.checkout.sessions.expire_async(checkout_id))
+            closed = await asked(client.v1.checkout.sessions.expire_async(checkout_id))
         except BillingFailure as refused:
             if refused.retryable:
                 raise
             # Only an open one can be closed: what is it, then?
-            closed = await _asked(client.v1.checkout.sessions.retrieve_async(checkout_id))
+            closed = await asked(client.v1.checkout.sessions.retrieve_async(checkout_id))
         return closed.status or "expired"
 
     async def open_portal(self, *, customer_id: str, return_url: str) -> str:
         client = await self._client()
-        made = await _asked(
+        made = await asked(
             client.v1.billing_portal.sessions.create_async(
                 {"customer": customer_id, "return_url": return_url}
             )
@@ -98,7 +98,7 @@ class StripeGateway:
 
     async def subscriptions(self, customer_id: str) -> list[RemoteSubscription]:
         client = await self._client()
-        found = await _asked(
+        found = await asked(
             client.v1.subscriptions.list_async(
                 {"customer": customer_id, "status": "all", "limit": 100}
             )
@@ -107,7 +107,7 @@ class StripeGateway:
 
     async def invoice(self, invoice_id: str) -> RemoteInvoice:
         client = await self._client()
-        return _invoice((await _asked(client.v1.invoices.retrieve_async(invoice_id))).to_dict())
+        return _invoice((await asked(client.v1.invoices.retrieve_async(invoice_id))).to_dict())
 
     async def _client(self) -> stripe.StripeClient:
         # One at a time: a thread that meets another's import half done sees an empty module.
@@ -118,13 +118,18 @@ class StripeGateway:
             return self._made
 
     def _make(self) -> stripe.StripeClient:
-        shared = SimpleNamespace(AsyncClient=lambda **_: _Shared(self._http))
-        return stripe.StripeClient(
-            self._key.get_secret_value(),
-            base_addresses={"api": self._base},
-            http_client=stripe.HTTPXClient(timeout=_TIMEOUT_S, _lib=shared),
-            max_network_retries=_RETRIES,
-        )
+        return stripe_client(self._http, self._base, self._key)
+
+
+def stripe_client(http: httpx.AsyncClient, base_url: str, key: SecretStr) -> stripe.StripeClient:
+    """The library's client for one account over the process's connections; blocks at first."""
+    shared = SimpleNamespace(AsyncClient=lambda **_: _Shared(http))
+    return stripe.StripeClient(
+        key.get_secret_value(),
+        base_addresses={"api": base_url},
+        http_client=stripe.HTTPXClient(timeout=_TIMEOUT_S, _lib=shared),
+        max_network_retries=_RETRIES,
+    )
 
 
 class _Shared:
@@ -144,7 +149,8 @@ class _Shared:
         )
 
 
-async def _asked(call: Awaitable[T]) -> T:
+async def asked(call: Awaitable[T]) -> T:
+    """What the library answers. Raises BillingFailure in the place of its own errors."""
     failure: BillingFailure
     try:
         return await call

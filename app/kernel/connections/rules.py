@@ -86,6 +86,14 @@ class ZoomSecret(Input):
     webhook_secret: Token | None = Field(None, description="Proves who sends an event.")
 
 
+class StripeConfig(Input):
+    publishable_key: str | None = Field(
+        None,
+        pattern=r"^pk_(test|live)_[A-Za-z0-9]{8,200}$",
+        description="What a shop's page shows to Stripe's own script.",
+    )
+
+
 class StripeSecret(Input):
     api_key: str = Field(pattern=r"^(sk|rk)_(test|live)_[A-Za-z0-9]{8,200}$")
     webhook_secret: Token | None = Field(None, description="Signs the events.")
@@ -121,7 +129,7 @@ PROVIDERS = {
         Provider("clicksign", "ClickSign", "signature", ClickSignConfig, ClickSignSecret),
         Provider("docusign", "DocuSign", "signature", DocuSignConfig, DocuSignSecret),
         Provider("zoom", "Zoom", "meetings", ZoomConfig, ZoomSecret),
-        Provider("stripe", "Stripe", "payments", Nothing, StripeSecret),
+        Provider("stripe", "Stripe", "payments", StripeConfig, StripeSecret),
         Provider("google-maps", "Google Maps", "maps", Nothing, ApiKey),
         Provider("google", "Google Drive", "storage", by_consent=True),
         Provider("microsoft", "Microsoft OneDrive", "storage", by_consent=True),

@@ -19,6 +19,7 @@ from scripts.sandbox.callbacks import Callbacks
 from scripts.sandbox.knobs import ErrorKnob
 from scripts.sandbox.recorder import Callback, Received, Recorder
 from scripts.sandbox.settings import SandboxSettings
+from scripts.sandbox.vendors import stripe_intents
 from scripts.sandbox.vendors.base import Reply, Vendor, VendorConfig, parsed_body, shown_headers
 from scripts.sandbox.vendors.stripe_page import checkout_page, portal_page
 from scripts.sandbox.vendors.stripe_rules import PARAMETERS, check, flag
@@ -28,6 +29,13 @@ _KEY = re.compile(r"(sk|rk)_(test|live)_(?!wrong)\w+")  # as with other vendors,
 _LASTS_S = 86_400
 
 
+class Endpoint(VendorConfig):
+    """Where one account's events go."""
+
+    webhook_url: str = ""
+    webhook_secret: str = ""
+
+
 class StripeConfig(VendorConfig):
     """Where the events go, what signs them, and how stubbornly they are delivered."""
 
@@ -35,6 +43,10 @@ class StripeConfig(VendorConfig):
     webhook_secret: str = ""
     attempts: int = Field(default=5, ge=1, le=10)
     retry_delay_ms: int = Field(default=500, ge=0, le=60_000)
+    accounts: dict[str, Endpoint] = Field(default_factory=dict)
+    """Endpoints of other accounts than the platform's, by their API key: shops' own."""
+    slow_refunds: bool = False
+    """Refunds wait until ``/stripe/life/re_.../settle`` or ``bounce``."""
 
 
 class Stripe(Vendor):
@@ -46,6 +58,7 @@ class Stripe(Vendor):
     def __init__(self, settings: SandboxSettings, recorder: Recorder, callbacks: Callbacks) -> None:
         super().__init__(settings, recorder, callbacks)
         self.world = World()
+        self.intents = stripe_intents.Intents(self.world.tell)
         self._answered: dict[str, tuple[str, Reply]] = {}
 
     @classmethod
@@ -83,8 +96,12 @@ class Stripe(Vendor):
         fields = {**request.query_params, **{k: str(v) for k, v in body.items()}}
         key = request.headers.get("idempotency-key", "")
         if request.method == "POST" and key:
-            return self._once(key, request, fields, found[2] == "live")
-        return self._answer(request, fields, found[2] == "live")
+            reply = self._once(key, request, fields, found[2] == "live")
+        else:
+            reply = self._answer(request, fields, found[2] == "live")
+        if self.world.told:
+            self._notify(entry)
+        return reply
 
     def _once(self, key: str, request: Request, fields: dict[str, str], live: bool) -> Reply:
         said = json.dumps([request.url.path, fields], sort_keys=True)
@@ -100,13 +117,28 @@ class Stripe(Vendor):
 
     def _answer(self, request: Request, fields: dict[str, str], live: bool) -> Reply:
         path = request.path_params["path"]
+        intents = self.intents
+        intents.slow_refunds = self.config.slow_refunds
         try:
+            if intents.owns(path):
+                return Reply(200, shown(self._intent(request, path, fields, live)), "accepted")
             if request.method == "GET":
                 return Reply(200, self._read(path, fields), "accepted")
             origin = f"{request.url.scheme}://{request.url.netloc}/stripe"
             return Reply(200, shown(self._write(path, fields, live, origin)), "accepted")
         except Refused as refused:
             return Reply(refused.status, {"error": refused.error}, "refused")
+
+    def _intent(self, request: Request, path: str, fields: dict[str, str], live: bool) -> Object:
+        intents = self.intents
+        if request.method == "GET":
+            return intents.read(path)
+        if path in stripe_intents.PARAMETERS:
+            check(path, fields)
+        token = request.headers["authorization"].removeprefix("Bearer ")
+        # Whose it is rides along; the answer does not show it.
+        made: Object = {"created": int(time.time()), "livemode": live, "sandbox_key": token}
+        return intents.write(path, fields, made)
 
     def _read(self, path: str, fields: dict[str, str]) -> Any:
         world = self.world
@@ -240,16 +272,19 @@ class Stripe(Vendor):
         body = await parsed_body(request)
         price = str(body.get("price", "")) if isinstance(body, dict) else ""
         try:
-            if step in ("pay", "decline"):
+            if step in ("pay", "decline") and not id_.startswith("pi_"):
                 session = self.world.sessions.get(id_)
                 if session is None:
                     raise missing("checkout.session", id_)
                 self.world.pay(session, declined=step == "decline")
+            elif id_.startswith(("pi_", "re_")):
+                self.intents.step(id_, step)
             else:
                 self.world.step(id_, step, price)
         except Refused as refused:
             return JSONResponse({"error": refused.error}, refused.status)
-        return JSONResponse({"events": self._notify(await self._entry(request))})
+        told = self._notify(await self._entry(request))
+        return JSONResponse({"events": [shown(event) for event in told]})
 
     async def _entry(self, request: Request) -> Received:
         entry = self.recorder.open(
@@ -268,7 +303,7 @@ class Stripe(Vendor):
         plan = [event for event in sent for _ in range(knobs.duplicates)]
         if knobs.reorder:
             plan.reverse()
-        if config.webhook_url:
+        if config.webhook_url or config.accounts:
             self.callbacks.start(self._deliver(plan, config, knobs.status_delay_ms, entry))
         return told
 
@@ -277,9 +312,15 @@ class Stripe(Vendor):
     ) -> None:
         for event in plan:
             await asyncio.sleep(delay_ms / 1000)
-            body = json.dumps(event, indent=2)  # pretty-printed, as the vendor sends it
-            signature = sign(config.webhook_secret, body, int(time.time()))
-            callback = Callback(event["type"], config.webhook_url, body, signature)
+            own = config.accounts.get(event.get("sandbox_key", ""))
+            url, secret = config.webhook_url, config.webhook_secret
+            if own is not None:
+                url, secret = own.webhook_url, own.webhook_secret
+            if not url:
+                continue
+            body = json.dumps(shown(event), indent=2)  # pretty-printed, as the vendor sends it
+            signature = sign(secret, body, int(time.time()))
+            callback = Callback(event["type"], url, body, signature)
             entry.callbacks.append(callback)
             headers = {"content-type": "application/json", "stripe-signature": signature}
             await self.callbacks.deliver(callback, headers, config.attempts, config.retry_delay_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from scripts.sandbox.vendors import stripe_intents
 from scripts.sandbox.vendors.stripe_world import Refused
 
 _METADATA = re.compile(r"(subscription_data\[)?metadata\]?\[[^\]]{1,40}\]")
@@ -20,6 +21,7 @@ PARAMETERS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         frozenset({"mode", "success_url", "line_items[0][price]", "line_items[0][quantity]"}),
         frozenset({"customer", "cancel_url", "client_reference_id", "locale", "customer_email"}),
     ),
+    **stripe_intents.PARAMETERS,
     "billing_portal/sessions": (frozenset({"customer"}), frozenset({"return_url", "locale"})),
 }
 """By path: what must be there, and what may."""

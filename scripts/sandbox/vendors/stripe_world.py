@@ -62,7 +62,7 @@ class World:
             "trial": lambda s, _: self._updated(
                 s, status="trialing", trial_end=int(time.time()) + 3 * 86_400
             ),
-            "trial_will_end": lambda s, _: self._tell("customer.subscription.trial_will_end", s),
+            "trial_will_end": lambda s, _: self.tell("customer.subscription.trial_will_end", s),
             "pause": self._pause,
             "cancel": self._cancel,
         }
@@ -88,7 +88,7 @@ class World:
         if session["status"] != "open":
             raise Refused(400, "checkout_session_not_open", "This Checkout Session is not open.")
         subscription = self._subscribe(session, "incomplete" if declined else "active")
-        self._tell("customer.subscription.created", subscription)
+        self.tell("customer.subscription.created", subscription)
         if declined:
             self._bill(subscription, paid=False)
             return
@@ -100,7 +100,7 @@ class World:
             invoice=invoice["id"],
             url=None,
         )
-        self._tell("checkout.session.completed", session)
+        self.tell("checkout.session.completed", session)
 
     def step(self, subscription_id: str, step: str, price: str = "") -> None:
         """One turn in a subscription's life, by name."""
@@ -188,11 +188,11 @@ class World:
             invoice.update(
                 status="paid", amount_paid=invoice["amount_due"], next_payment_attempt=None
             )
-            self._tell("invoice.paid", invoice)
-            self._tell("invoice.payment_succeeded", invoice)
+            self.tell("invoice.paid", invoice)
+            self.tell("invoice.payment_succeeded", invoice)
         else:
             invoice["next_payment_attempt"] = int(time.time()) + 3 * 86_400
-            self._tell("invoice.payment_failed", invoice)
+            self.tell("invoice.payment_failed", invoice)
 
     def _renew(self, subscription: Object, _: str) -> None:
         item = subscription["items"]["data"][0]
@@ -217,18 +217,18 @@ class World:
 
     def _pause(self, subscription: Object, _: str) -> None:
         subscription["status"] = "paused"
-        self._tell("customer.subscription.paused", subscription)
+        self.tell("customer.subscription.paused", subscription)
 
     def _cancel(self, subscription: Object, _: str) -> None:
         at = int(time.time())
         subscription.update(status="canceled", canceled_at=at, ended_at=at)
-        self._tell("customer.subscription.deleted", subscription)
+        self.tell("customer.subscription.deleted", subscription)
 
     def _updated(self, subscription: Object, **fields: object) -> None:
         subscription.update(fields)
-        self._tell("customer.subscription.updated", subscription)
+        self.tell("customer.subscription.updated", subscription)
 
-    def _tell(self, type_: str, subject: Object) -> None:
+    def tell(self, type_: str, subject: Object) -> None:
         event: Object = {
             "id": new("evt"),
             "object": "event",
@@ -239,6 +239,7 @@ class World:
             "pending_webhooks": 1,
             "request": {"id": None, "idempotency_key": None},
             "data": {"object": shown(deepcopy(subject))},
+            "sandbox_key": subject.get("sandbox_key", ""),
         }
         self.events[event["id"]] = event
         self.told.append(event)

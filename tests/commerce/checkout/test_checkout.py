@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.commerce.inventory.models import StockLevel, StockMovement
-from app.commerce.orders.models import Order, OrderStatusChange, Payment
+from app.commerce.orders.models import Order, OrderStatusChange
+from app.commerce.payments.models import Payment
 from app.kernel.audit.models import AuditEntry
 from app.kernel.contacts.models import Contact
 from tests.factories.commerce import PAULISTA, Shop, key, make_shop

@@ -26,7 +26,7 @@ def order(**fields: Any) -> OrderRead:
         "customer_phone": "+5511987654321", "total_cents": 12870, "currency": "BRL",
         "source": "storefront", "placed_at": AT, "status_since": AT, "is_late": False,
         "subtotal_cents": 12170, "discount_cents": 500, "shipping_cents": 1200,
-        "shipping_discount_cents": 0, "refund_due_cents": 0, "redemptions": [], "history": [],
+        "shipping_discount_cents": 0, "redemptions": [], "history": [],
         "notes": [], "edits": [], "allowed": [],
         "items": [item()],
         "payments": [

@@ -10,7 +10,8 @@ import httpx
 from sqlalchemy import func, select
 
 from app.commerce.inventory.models import StockLevel, StockMovement
-from app.commerce.orders.models import Order, OrderEdit, OrderItem, Payment
+from app.commerce.orders.models import Order, OrderEdit, OrderItem
+from app.commerce.payments.models import Payment
 from app.commerce.promotions.models import Promotion, PromotionRedemption
 from tests.commerce.desk.conftest import Placing
 from tests.factories.commerce import PAULISTA, Shop
@@ -86,7 +87,7 @@ async def test_a_paid_order_owes_or_is_owed_the_difference(
     placed = await place(shop.cart(pizza))
     async with shop.world.work() as work:
         payment = (await work.session.scalars(select(Payment))).one()
-        payment.status = "paid"
+        payment.status, payment.received_cents = "paid", payment.amount_cents
     (line,) = (await owner.get(f"{ADMIN}/{placed['id']}")).json()["items"]
 
     async def take(quantity: int) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import select, text, update
 
 from app.commerce.inventory.models import StockLevel
-from app.commerce.orders.models import Order, Payment
+from app.commerce.orders.models import Order
+from app.commerce.payments.models import Payment
 from app.core.clock import now
 from app.core.ids import new_id
 from tests.commerce.orders.test_orders_api import place
