@@ -19,6 +19,9 @@ from app.commerce.customers import models as _customers
 from app.commerce.customers.endpoints import router as customers_router
 from app.commerce.desk.endpoints import public_router as reorder_router
 from app.commerce.desk.endpoints import router as desk_router
+from app.commerce.insights import jobs as insights
+from app.commerce.insights import models as _insights
+from app.commerce.insights.endpoints import router as insights_router
 from app.commerce.inventory import jobs as stock_news
 from app.commerce.inventory import models as _inventory
 from app.commerce.inventory import rules as stock_rules
@@ -209,6 +212,7 @@ ROUTERS: list[APIRouter] = [
     customers_router,
     inventory_router,
     promotions_router,
+    insights_router,
     order_news_router,
     notices_router,
     notices_admin_router,
@@ -233,7 +237,7 @@ MODELS = (
     _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
     _orders, _payments, _checkout, _order_news, _usage, _plans, _webhooks, _schedules, _ai,
     _apikeys, _totp, _departments, _inbox, _billing, _mail, _passwords, _invitations, _notices,
-    _impersonations,
+    _impersonations, _insights,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 
@@ -364,6 +368,7 @@ JOBS: dict[str, Handler] = {
     order_news.STOCK_TELEGRAM: order_news.stock_telegram,
     payments.REFUND: payments.refund,
     payments.CLOSE_INTENT: payments.cancel_intent,
+    insights.ROLL_UP: insights.roll_up,
     stock_news.LOW_STOCK_REPORT: scheduled(stock_news.low_stock_report),
 }
 
@@ -371,7 +376,7 @@ SCHEDULABLE: Schedulable = {stock_news.LOW_STOCK_REPORT: "commerce"}
 
 BEATS: tuple[Beat, ...] = (
     health.beat, tick_all, prune_now_and_then, queue_cleaning, forget_old_notices, look_again,
-    tell_expired, order_expiry.expire_now_and_then,
+    tell_expired, order_expiry.expire_now_and_then, insights.queue_rolling,
 )  # fmt: skip
 
 SHORT: dict[str, Short] = {checkout_short.PATH: checkout_short.short}

@@ -34,6 +34,8 @@ MODULES: dict[str, frozenset[str]] = {
             "inventory:write",
             "customers:read",
             "customers:write",
+            "insights:read",
+            "insights:write",
         }
     ),
     "conversations": frozenset({"messages:read"}),

@@ -120,22 +120,28 @@ def product(bench: Bench, *, worker: bool = False) -> Server:
     return bench.start("largo", "app.main:app", "/health", values, False, protocol)
 
 
+def make_database(bench: Bench) -> str:
+    """Our database, migrated and empty; its URL."""
+    url = asyncio.run(pg.create(bench.maintenance_url, pg.OURS))
+    migrated = subprocess.run(
+        [env.PYTHON, "-m", "alembic", "upgrade", "head"],
+        env=env.for_programs({**bench.values, "DATABASE_URL": url}, {}),
+        cwd=env.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if migrated.returncode != 0:
+        raise Failed(f"The migrations failed:\n{migrated.stdout}{migrated.stderr}")
+    return url
+
+
 def make_shops(bench: Bench) -> None:
     """Our database with its shops, once for all contests."""
     if bench.shops:
         return
     with step("Database of ours") as done:
-        url = asyncio.run(pg.create(bench.maintenance_url, pg.OURS))
-        migrated = subprocess.run(
-            [env.PYTHON, "-m", "alembic", "upgrade", "head"],
-            env=env.for_programs({**bench.values, "DATABASE_URL": url}, {}),
-            cwd=env.ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if migrated.returncode != 0:
-            raise Failed(f"The migrations failed:\n{migrated.stdout}{migrated.stderr}")
+        url = make_database(bench)
         bench.shops = asyncio.run(data.fill(url, TENANTS))
         done.note = f"{TENANTS} shops of {data.PRODUCTS} products"
 

@@ -3,6 +3,7 @@
 ``./scripts/bench``                   everything, about three minutes
 ``./scripts/bench --quick``           two rounds of two seconds, for development
 ``./scripts/bench --only checkout``   one of catalogue, checkout, me, layers, idle (repeatable)
+``./scripts/bench --volume``          every list of a shop with 1,000,000 orders, and its plans
 
 Rounds are interleaved (A B A B ...) and ratios are medians over neighbours, because the machine's
 own speed moves more from minute to minute than the differences that are looked for. Exit code 1
@@ -21,7 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.benchmarks import contests, framework, pg, report
+from scripts.benchmarks import contests, framework, pg, report, volume, volume_data
 from scripts.benchmarks.contests import Bench
 from scripts.benchmarks.servers import Cores
 from scripts.local import environment as env
@@ -30,6 +31,7 @@ from scripts.local.console import Failed, step
 from scripts.local.processes import Interrupted, Supervisor, hold
 
 STATE = env.LOCAL / "bench"
+VOLUME_TIMES = 40
 CONTESTS: dict[str, Callable[[Bench], contests.Outcome]] = {
     "catalogue": contests.catalogue,
     "checkout": contests.checkout,
@@ -48,6 +50,8 @@ class Options:
     only: tuple[str, ...]
     json: Path | None
     keep: bool
+    volume: int
+    """How many orders; 0: the contests instead."""
 
 
 def options(arguments: Sequence[str]) -> Options:
@@ -61,12 +65,16 @@ def options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--only", action="append", choices=[*CONTESTS], help="this part alone")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     parser.add_argument("--keep", action="store_true", help="leave the two databases behind")
+    parser.add_argument(
+        "--volume", type=int, nargs="?", const=volume_data.ORDERS, default=0, metavar="ORDERS",
+        help="ask every list of a shop with so many orders (1,000,000)",
+    )  # fmt: skip
     given = parser.parse_args(arguments)
     if given.seconds <= 0 or given.rounds < 1:
         parser.error("--seconds and --rounds must be positive")
     seconds, rounds = (2.0, 2) if given.quick else (given.seconds, given.rounds)
     only = tuple(given.only or CONTESTS)
-    return Options(seconds, rounds, only, given.json, given.keep)
+    return Options(seconds, rounds, only, given.json, given.keep, given.volume)
 
 
 def prepare(supervisor: Supervisor, asked: Options) -> tuple[Bench, str]:
@@ -124,6 +132,8 @@ def measure(supervisor: Supervisor, asked: Options) -> int:
     if (bench.postgres.fsync, bench.postgres.synchronous_commit) != ("on", "on"):
         raise Failed("This Postgres does not wait for its disk: its commits cannot be compared.")
     print("  " + " · ".join(f"{name} {value}" for name, value in about.items()), flush=True)
+    if asked.volume:
+        return lists(bench, asked)
     series: list[report.Series] = []
     gates: list[report.Gate] = []
     try:
@@ -142,6 +152,17 @@ def measure(supervisor: Supervisor, asked: Options) -> int:
     if asked.json is not None:
         report.save(asked.json, about, series, gates)
     return 0 if all(gate.passed for gate in gates) else 1
+
+
+def lists(bench: Bench, asked: Options) -> int:
+    """Ask every list of one large shop; the exit code."""
+    print(f"\nLists of a shop with {asked.volume:,} orders", flush=True)
+    url = contests.make_database(bench)
+    try:
+        return asyncio.run(volume.measure(url, bench.values, VOLUME_TIMES, asked.volume))
+    finally:
+        if not asked.keep:
+            asyncio.run(pg.drop(bench.maintenance_url, pg.OURS))
 
 
 def main(arguments: list[str]) -> int:

@@ -53,6 +53,8 @@ LARGER_SLICES = {
     "app.commerce.catalog.assortment": 4.5,
     "app.commerce.catalog.bulk": 2.1,
     "app.commerce.catalog.snapshot": 3.5,
+    "app.commerce.insights.sql": 1.5,
+    "app.commerce.insights.table": 4.1,
     "app.commerce.checkout.asked": 2.1,
     "app.commerce.checkout.basis": 2.1,
     "app.commerce.checkout.draft": 2.2,

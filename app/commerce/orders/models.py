@@ -54,6 +54,7 @@ class Order(TenantModel):
             postgresql_where=text("external_ref IS NOT NULL"),
         ),
         Index("orders_tenant_id_status_id_idx", "tenant_id", "status", "id"),
+        Index("orders_tenant_id_store_id_placed_at_idx", "tenant_id", "store_id", "placed_at"),
         Index("orders_tenant_id_contact_id_idx", "tenant_id", "contact_id", "id"),
         Index("orders_tenant_id_store_id_idx", "tenant_id", "store_id", "id"),
         Index("orders_tenant_id_fulfilment_idx", "tenant_id", "fulfilment", "id"),
