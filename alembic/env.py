@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.core.settings import settings
-from app.wiring import METADATA, SYSTEM_OBJECTS
+from app.tables import METADATA, SYSTEM_OBJECTS
 
 _LOCK = 7_210_450_331
 

@@ -14,7 +14,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from app import wiring
+from app import tables
 from app.core.crypto import Vault
 from app.core.database import Database
 from app.core.settings import Settings, settings
@@ -25,10 +25,10 @@ async def execute(config: Settings, out: TextIO) -> int:
     """Reseal everything; the exit code."""
     database, vault = Database(config.database_url), Vault(config.encryption_keys)
     try:
-        total = await count_old(database, vault, wiring.SEALED)
+        total = await count_old(database, vault, tables.SEALED)
         out.write(f"{total:,} rows to seal with key {vault.first!r}\n")
         with tqdm(total=total, unit=" rows", file=out, mininterval=1) as bar:
-            told = await reseal_all(database, vault, wiring.SEALED, bar.update)
+            told = await reseal_all(database, vault, tables.SEALED, bar.update)
     finally:
         await database.close()
     out.write(f"sealed {told.moved:,}, {told.left:,} left\n")

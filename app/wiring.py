@@ -1,46 +1,36 @@
-"""The one module that knows everybody: routers, tables, ports, subscribers, jobs, ready routes."""
+"""The one module that knows everybody: routers, ports, subscribers, jobs, ready routes."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
-from sqlalchemy import MetaData
 
 from app import vendors
-from app.commerce.catalog import models as _catalog
 from app.commerce.catalog import snapshot as catalog_snapshot
 from app.commerce.catalog.admin import router as catalog_admin_router
 from app.commerce.catalog.endpoints import router as catalog_router
-from app.commerce.checkout import models as _checkout
 from app.commerce.checkout import short as checkout_short
 from app.commerce.checkout.endpoints import router as checkout_router
 from app.commerce.config.endpoints import router as config_router
 from app.commerce.counter.endpoints import router as counter_router
-from app.commerce.customers import models as _customers
 from app.commerce.customers.endpoints import router as customers_router
+from app.commerce.customers.service import CustomerTimeline
 from app.commerce.desk.endpoints import public_router as reorder_router
 from app.commerce.desk.endpoints import router as desk_router
 from app.commerce.insights import jobs as insights
-from app.commerce.insights import models as _insights
 from app.commerce.insights.endpoints import router as insights_router
 from app.commerce.inventory import jobs as stock_news
-from app.commerce.inventory import models as _inventory
 from app.commerce.inventory import rules as stock_rules
 from app.commerce.inventory.endpoints import router as inventory_router
 from app.commerce.orders import expiry as order_expiry
-from app.commerce.orders import models as _orders
 from app.commerce.orders import rules as order_rules
 from app.commerce.orders.endpoints import admin_router as orders_admin_router
 from app.commerce.orders.endpoints import public_router as orders_router
 from app.commerce.orders.service import OrderService
 from app.commerce.payments import jobs as payments
-from app.commerce.payments import models as _payments
 from app.commerce.payments import rules as payment_rules
 from app.commerce.payments.endpoints import router as payments_router
-from app.commerce.promotions import models as _promotions
 from app.commerce.promotions.endpoints import router as promotions_router
-from app.commerce.shipping import models as _shipping
 from app.commerce.shipping.endpoints import router as shipping_router
-from app.commerce.stores import models as _stores
 from app.commerce.stores.endpoints import router as stores_router
 from app.commerce.stores.service import StoreService
 from app.contracts.commerce import (
@@ -55,6 +45,7 @@ from app.contracts.commerce import (
     StockLow,
     StockReported,
 )
+from app.contracts.contacts import TimelineSource
 from app.contracts.gateways.billing import BillingGateway
 from app.contracts.gateways.checks import CredentialCheck
 from app.contracts.gateways.email import EmailGateway
@@ -69,87 +60,69 @@ from app.contracts.platform import ConnectionExpired, JobHeld, WebhookEndpointDi
 from app.contracts.saas import InUse, SubscriptionDoubled, UpgradeAdvice
 from app.contracts.schedules import SchedulePaused
 from app.conversations.notifications import jobs as order_news
-from app.conversations.notifications import models as _order_news
 from app.conversations.notifications.endpoints import router as order_news_router
 from app.conversations.notifications.service import NotificationService
-from app.core.crypto import Sealed
-from app.core.model import Model
 from app.integrations.anthropic.client import AnthropicClient
 from app.integrations.gemini.client import GeminiClient
 from app.integrations.openai.client import COMPATIBLE, OpenAIClient
-from app.kernel import health, idempotency, metrics
+from app.kernel import health, metrics
 from app.kernel.account.endpoints import router as account_router
-from app.kernel.ai import models as _ai
+from app.kernel.addressbook.endpoints import router as addressbook_router
 from app.kernel.ai.endpoints import router as ai_router
-from app.kernel.apikeys import models as _apikeys
 from app.kernel.apikeys.endpoints import router as apikeys_router
-from app.kernel.audit import models as _audit
 from app.kernel.audit.endpoints import router as audit_router
-from app.kernel.connections import models as _connections
 from app.kernel.connections import rules as connection_rules
 from app.kernel.connections.endpoints import ai_router as ai_connections_router
 from app.kernel.connections.endpoints import router as connections_router
 from app.kernel.connections.providers import router as providers_router
 from app.kernel.connections.rules import PROVIDERS
-from app.kernel.contacts import models as _contacts
-from app.kernel.departments import models as _departments
+from app.kernel.contacts.endpoints import router as contacts_router
+from app.kernel.contacts.timeline import ContactTimeline
 from app.kernel.departments.endpoints import router as departments_router
 from app.kernel.files import jobs as files
-from app.kernel.files import models as _files
 from app.kernel.files.endpoints import router as files_router
 from app.kernel.files.service import queue_cleaning
-from app.kernel.groups import models as _groups
 from app.kernel.groups.endpoints import router as groups_router
-from app.kernel.impersonations import models as _impersonations
 from app.kernel.impersonations.endpoints import router as impersonations_router
 from app.kernel.impersonations.jobs import tell_expired
 from app.kernel.inbox import jobs as inbox
-from app.kernel.inbox import models as _inbox
 from app.kernel.inbox.endpoints import router as inbox_router
 from app.kernel.inbox.service import Source
 from app.kernel.inbox.service import sweep as forget_old_notices
-from app.kernel.invitations import models as _invitations
 from app.kernel.invitations.endpoints import admin_router as invitations_admin_router
 from app.kernel.invitations.endpoints import public_router as invitations_router
-from app.kernel.jobs import models as _jobs
 from app.kernel.jobs import rules as job_rules
 from app.kernel.jobs.endpoints import router as jobs_router
 from app.kernel.jobs.service import Beat, Handler
 from app.kernel.layers import Ready, Short
 from app.kernel.mail import jobs as mail
-from app.kernel.mail import models as _mail
 from app.kernel.mail.endpoints import router as mail_router
+from app.kernel.merging.endpoints import router as merging_router
 from app.kernel.notifications import jobs as notices
-from app.kernel.notifications import models as _notices
 from app.kernel.notifications.endpoints import admin_router as notices_admin_router
 from app.kernel.notifications.endpoints import router as notices_router
-from app.kernel.passwords import models as _passwords
 from app.kernel.passwords.endpoints import router as passwords_router
 from app.kernel.ports import Ports, Schedulable, Subscribers
-from app.kernel.realtime import models as _realtime
 from app.kernel.realtime.endpoints import router as realtime_router
 from app.kernel.retention import prune_now_and_then
-from app.kernel.schedules import models as _schedules
 from app.kernel.schedules import rules as schedule_rules
 from app.kernel.schedules.endpoints import router as schedules_router
 from app.kernel.schedules.jobs import scheduled
 from app.kernel.schedules.ticking import tick_all
-from app.kernel.sessions import models as _sessions
+from app.kernel.segments import jobs as scoring
+from app.kernel.segments.endpoints import audience_router, scores_router
+from app.kernel.segments.endpoints import router as segments_router
 from app.kernel.sessions.endpoints import router as sessions_router
 from app.kernel.sessions.endpoints import users_router as user_sessions_router
-from app.kernel.tenants import models as _tenants
-from app.kernel.totp import models as _totp
+from app.kernel.tags.endpoints import attributes_router
+from app.kernel.tags.endpoints import router as tags_router
 from app.kernel.totp.endpoints import router as totp_router
-from app.kernel.usage import models as _usage
 from app.kernel.usage.endpoints import router as usage_router
-from app.kernel.users import models as _users
 from app.kernel.users.endpoints import router as users_router
 from app.kernel.users.service import UserService
 from app.kernel.webhooks import jobs as webhooks
-from app.kernel.webhooks import models as _webhooks
 from app.kernel.webhooks import rules as webhook_rules
 from app.kernel.webhooks.endpoints import router as webhooks_router
-from app.saas.billing import models as _billing
 from app.saas.billing import rules as billing_rules
 from app.saas.billing.endpoints import router as billing_router
 from app.saas.billing.jobs import (
@@ -166,7 +139,6 @@ from app.saas.onboarding.endpoints import admin_router as onboarding_router
 from app.saas.onboarding.endpoints import auth_router as beginning_router
 from app.saas.onboarding.endpoints import router as organizations_router
 from app.saas.overview.endpoints import router as central_overview_router
-from app.saas.plans import models as _plans
 from app.saas.plans.endpoints import central_router as central_plans_router
 from app.saas.plans.endpoints import public_router as plans_router
 from app.saas.plans.service import PlanService
@@ -209,6 +181,15 @@ ROUTERS: list[APIRouter] = [
     stores_router,
     config_router,
     shipping_router,
+    # Before /contacts/{contact_id}: their paths are words.
+    addressbook_router,
+    audience_router,
+    merging_router,
+    contacts_router,
+    tags_router,
+    attributes_router,
+    segments_router,
+    scores_router,
     customers_router,
     inventory_router,
     promotions_router,
@@ -232,45 +213,12 @@ ROUTERS: list[APIRouter] = [
     central_overview_router,
 ]
 
-MODELS = (
-    _tenants, _users, _groups, _sessions, _audit, _contacts, _files, _connections, _jobs,
-    _realtime, idempotency, _stores, _catalog, _shipping, _inventory, _promotions, _customers,
-    _orders, _payments, _checkout, _order_news, _usage, _plans, _webhooks, _schedules, _ai,
-    _apikeys, _totp, _departments, _inbox, _billing, _mail, _passwords, _invitations, _notices,
-    _impersonations, _insights,
-)  # fmt: skip
-"""Importing a module registers its tables; the tuple keeps the imports honest."""
-
-METADATA: MetaData = Model.metadata
-
-SYSTEM_TABLES = frozenset(
-    {
-        "tenants", "plans", "job_deliveries", "postal_areas",
-        "inbox_messages", "billing_accounts", "billing_invoices", "platform_keys",
-    }
-)  # fmt: skip
-"""Tables outside row level security; everything else carries a tenant (DESIGN §6)."""
-
-SEALED: tuple[Sealed, ...] = (
-    *_connections.SEALED,
-    *_webhooks.SEALED,
-    *_sessions.SEALED,
-    *_totp.SEALED,
-    *_mail.SEALED,
-    *_notices.SEALED,
-)
-"""Everything that the vault seals: what is missing here is lost when its key is retired."""
-
-SYSTEM_OBJECTS = frozenset(
-    {"pgqueuer", "pgqueuer_log", "pgqueuer_schedules", "pgqueuer_statistics", "alembic_version"}
-)
-"""Tables that others own; migrations create them, the metadata does not know them."""
-
-
 PORTS = (
     Ports()
     .bind(OrderLookup, OrderService)
     .bind(OrderMessages, NotificationService)
+    .bind(TimelineSource, ContactTimeline, name="contacts")
+    .bind(TimelineSource, CustomerTimeline, name="commerce")
     .bind(UpgradeAdvice, PlanService)
     .bind(InUse, UserService, name="users")
     .bind(InUse, StoreService, name="stores")
@@ -370,9 +318,13 @@ JOBS: dict[str, Handler] = {
     payments.CLOSE_INTENT: payments.cancel_intent,
     insights.ROLL_UP: insights.roll_up,
     stock_news.LOW_STOCK_REPORT: scheduled(stock_news.low_stock_report),
+    scoring.RESCORE: scheduled(scoring.rescore),
 }
 
-SCHEDULABLE: Schedulable = {stock_news.LOW_STOCK_REPORT: "commerce"}
+SCHEDULABLE: Schedulable = {
+    stock_news.LOW_STOCK_REPORT: "commerce",
+    scoring.RESCORE: "conversations",
+}
 
 BEATS: tuple[Beat, ...] = (
     health.beat, tick_all, prune_now_and_then, queue_cleaning, forget_old_notices, look_again,

@@ -76,7 +76,7 @@ class Vault:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A column that holds envelopes; whatever the vault seals is listed in ``wiring.SEALED``."""
+    """A column that holds envelopes; whatever the vault seals is listed in ``tables.SEALED``."""
 
     table: str
     column: str

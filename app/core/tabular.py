@@ -1,11 +1,11 @@
-"""Reads tables out of text files as people save them: encoding, delimiter and header are found."""
+"""Reads tables out of text files as people save them, and writes those that spreadsheets open."""
 
 from __future__ import annotations
 
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -116,3 +116,17 @@ def _rows(
         else:
             named = zip(header, (cell.strip() for cell in cells), strict=True)
             yield TableRow(line, dict(named))
+
+
+def csv_lines(rows: Iterable[Iterable[object]]) -> bytes:
+    """The rows as UTF-8 CSV (RFC 4180), safe to open in a spreadsheet."""
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([_cell(value) for value in row] for row in rows)
+    return out.getvalue().encode()
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    # A spreadsheet would run what begins like this, and strangers choose their names
+    # (OWASP, CSV injection).
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -38,7 +38,9 @@ MODULES: dict[str, frozenset[str]] = {
             "insights:write",
         }
     ),
-    "conversations": frozenset({"messages:read"}),
+    "conversations": frozenset(
+        {"messages:read", "contacts:read", "contacts:write", "contacts:manage"}
+    ),
     "platform": frozenset(
         {
             "users:read",
@@ -97,7 +99,16 @@ _OWNERS = frozenset({"commerce.payments:configure"})
 ROLE_GRANTS: dict[str, frozenset[str]] = {
     "owner": _ALL,
     "admin": _ALL - _OWNERS,
-    "manager": (_COMMERCE | _READ | {"platform.files:write"}) - _OWNERS,
+    "manager": (
+        _COMMERCE
+        | _READ
+        | {
+            "platform.files:write",
+            "conversations.contacts:write",
+            "conversations.contacts:manage",
+        }
+    )
+    - _OWNERS,
     "agent": frozenset(
         {
             "commerce.orders:read",
@@ -107,6 +118,8 @@ ROLE_GRANTS: dict[str, frozenset[str]] = {
             "commerce.stores:read",
             "commerce.customers:read",
             "conversations.messages:read",
+            "conversations.contacts:read",
+            "conversations.contacts:write",
         }
     ),
     "viewer": frozenset(g for g in _READ if g.startswith(("commerce.", "conversations."))),

@@ -108,6 +108,7 @@ async def make_belongings(app: Largo, world: World, owner_sql: Owner) -> Belongi
     async with client(app, world.tenant.slug, world.owner) as owner:
         await _shop(found, shop)
         await _order(found, shop, owner)
+        await _contacts(found, owner)
         await _people(found, owner)
         await _platform(found, owner, owner_sql)
     return found
@@ -177,12 +178,16 @@ async def _order(found: Belongings, shop: Shop, owner: httpx.AsyncClient) -> Non
         json={"body": f"ligar {found.mark}"},
         headers=key(),
     )
-    found.in_path["notes/note_id"] = _ok(note)["id"]
+    found.in_path["notes/order_note_id"] = _ok(note)["id"]
     contact = _ok(await owner.get("/api/v1/admin/customers", params={"query": found.mark}))
     contact_id = contact["items"][0]["id"]
     payment = detail["payments"][0]["id"]
     await _paid(found, owner, detail["id"], payment)
-    found.in_path |= {"orders/order_id": detail["id"], "customers/contact_id": contact_id}
+    found.in_path |= {
+        "orders/order_id": detail["id"],
+        "customers/contact_id": contact_id,
+        "contacts/contact_id": contact_id,
+    }
     found.in_body |= {
         "order_id": detail["id"],
         "resource_id": detail["id"],
@@ -208,6 +213,36 @@ async def _paid(found: Belongings, owner: httpx.AsyncClient, order: str, payment
         "payments/payment_id": payment,
         "refunds/refund_id": given["refunds"][0]["id"],
     }
+
+
+async def _contacts(found: Belongings, owner: httpx.AsyncClient) -> None:
+    mark, contact = found.mark, f"/api/v1/contacts/{found.in_path['contacts/contact_id']}"
+
+    async def made(path: str, **body: Any) -> str:
+        return str(_ok(await owner.post(path, json=body, headers=key()))["id"])
+
+    asked = {"field": "name", "op": "contains", "value": mark}
+    other = await made("/api/v1/contacts", name=f"Dupla {mark}", email=f"{mark}@dupla.example")
+    merge = await made(f"{contact}/merges", merged_id=other)
+    tag = await made("/api/v1/tags", name=f"Etiqueta {mark}")
+    segment = await made("/api/v1/segments", name=f"Segmento {mark}", expression=asked)
+    await made(f"{contact}/consents", channel="whatsapp", category="all", is_opt_in=True)
+    found.in_path |= {
+        "tags/tag_id": tag,
+        "segments/segment_id": segment,
+        "merges/merge_id": merge,
+        "notes/note_id": await made(f"{contact}/notes", text=f"Nota {mark}"),
+        "identities/identity_id": await made(
+            f"{contact}/identities", kind="bsuid", value=f"BR.{mark}"
+        ),
+        "contact-attributes/attribute_id": await made(
+            "/api/v1/contact-attributes", key=mark, label=f"Fato {mark}", kind="text"
+        ),
+        "score-rules/rule_id": await made(
+            "/api/v1/score-rules", name=f"Regra {mark}", expression=asked, points=1
+        ),
+    }
+    found.in_body |= {"tag_ids": tag, "segment_id": segment, "merged_id": other}
 
 
 async def _people(found: Belongings, owner: httpx.AsyncClient) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import BigInteger, Boolean, DateTime, Float, LargeBinary, Text, Uuid
 
 from app.core.ids import new_id
-from app.wiring import METADATA, SYSTEM_TABLES
+from app.tables import METADATA, SYSTEM_TABLES
 from tests.architecture.conftest import Owner
 
 TENANT_TABLES = [table for table in METADATA.sorted_tables if table.name not in SYSTEM_TABLES]

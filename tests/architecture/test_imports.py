@@ -31,6 +31,9 @@ LARGER_SLICES = {
     "app.kernel.files.storage": 3.5,
     "app.kernel.files.images": 1.5,
     "app.kernel.files.intake": 3.6,
+    "app.kernel.contacts.expressions": 1.5,
+    "app.kernel.contacts.conditions": 2.5,
+    "app.kernel.contacts.timeline": 4,
     "app.kernel.connections.checks": 4.2,
     "app.kernel.connections.oauth": 4.2,
     "app.kernel.connections.providers": 5,
@@ -117,9 +120,10 @@ HTTP_CLIENT = {
 
 DATABASE = {
     "app.main": "turns driver errors that reach a request into problems",
-    "app.wiring": "names the metadata",
+    "app.tables": "names the metadata",
     "app.kernel.idempotency": "its table and its dependency are one thing",
     "app.kernel.work": "opens and commits the session",
+    "app.kernel.contacts.conditions": "makes conditions of what a segment asks",
     "app.kernel.jobs.service": "gives the job engine its own connections",
     "app.commerce.catalog.snapshot": "names the type of a driver row",
     "app.commerce.checkout.group_commit": "a statement of its own is all it is",

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from app.core.ddl import TENANT_ROLE
 from app.core.model import TenantModel
 from app.kernel.work import Runtime
-from app.wiring import METADATA, SYSTEM_OBJECTS, SYSTEM_TABLES
+from app.tables import METADATA, SYSTEM_OBJECTS, SYSTEM_TABLES
 from tests.architecture.conftest import Owner, scopes_left
 from tests.architecture.rows import TENANT_TABLES
 from tests.architecture.sources import ROOT
@@ -21,7 +21,13 @@ from tests.architecture.sources import ROOT
 TENANT_NAMES = {table.name for table in TENANT_TABLES}
 SCOPE = "(tenant_id = ( SELECT app_tenant_id() AS app_tenant_id))"
 
-APPEND_ONLY = {"audit_entries", "order_status_changes", "stock_movements", "stream_events"}
+APPEND_ONLY = {
+    "audit_entries",
+    "consent_entries",
+    "order_status_changes",
+    "stock_movements",
+    "stream_events",
+}
 """What happened: nobody changes it afterwards. More tables may join, none may leave."""
 
 SYSTEM_GRANTS = {
@@ -36,6 +42,11 @@ READABLE_OF_QUEUE = {"id", "entrypoint", "priority", "dedupe_key", "status"}
 """What enqueueing without duplicates reads of jobs; never their payload or headers."""
 
 SEQUENCES = {"pgqueuer_id_seq"}
+
+AS_OWNER = {
+    "find_contacts": "LIKE may use its index only past row level security; scoped by itself",
+}
+"""Functions that run with the owner's rights, with the reason; each names its tenant itself."""
 
 _TABLES = """
 SELECT relname, relrowsecurity FROM pg_class
@@ -103,7 +114,28 @@ async def test_scope_function_is_planned_once_and_owned_by_nobody_special(
     )
     found = {row["proname"]: row for row in rows}
     assert found["app_tenant_id"]["provolatile"] == b"s", "a volatile one runs for every row"
-    assert not [name for name, row in found.items() if row["prosecdef"]], "runs as the owner"
+    as_owner = {name for name, row in found.items() if row["prosecdef"]}
+    assert as_owner == set(AS_OWNER), "runs as the owner"
+
+
+async def test_what_runs_as_the_owner_is_bound_to_the_tenant_and_to_its_names(
+    owner_sql: Owner,
+) -> None:
+    rows = await owner_sql.fetch(
+        "SELECT proname, prosrc, proconfig, proacl::text AS may FROM pg_proc "
+        "WHERE proname = ANY ($1)",
+        list(AS_OWNER),
+    )
+    for row in rows:
+        assert "app_tenant_id()" in row["prosrc"], row["proname"]
+        assert "search_path=public, pg_temp" in row["proconfig"], row["proname"]
+        grantees = {entry.split("=")[0] for entry in row["may"].strip("{}").split(",")}
+        assert "" not in grantees, f"{row['proname']}: everybody may run it"
+    transaction = owner_sql.transaction()
+    await transaction.start()
+    await owner_sql.execute(f"SET LOCAL ROLE {TENANT_ROLE}")
+    assert await owner_sql.fetch("SELECT find_contacts(ARRAY['%'])") == [], "no scope, no rows"
+    await transaction.rollback()
 
 
 async def test_nothing_reads_past_row_level_security(owner_sql: Owner) -> None:

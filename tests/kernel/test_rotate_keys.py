@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import update
 
-from app import wiring
+from app import tables
 from app.core.crypto import SecretUnreadable, Vault
 from app.core.ids import new_id
 from app.core.model import Model
@@ -42,10 +42,10 @@ async def driver(config: Settings) -> AsyncIterator[asyncpg.Connection[asyncpg.R
     url = config.database_url.replace("postgresql+asyncpg://", "postgresql://")
     connection = await asyncpg.connect(url)
     # What other tests left sealed is theirs: this one starts from nothing.
-    for sealed in wiring.SEALED:
+    for sealed in tables.SEALED:
         await connection.execute(f"DELETE FROM {sealed.table}")  # noqa: S608 - our names
     yield connection
-    for sealed in wiring.SEALED:
+    for sealed in tables.SEALED:
         await connection.execute(f"DELETE FROM {sealed.table}")  # noqa: S608 - our names
     await connection.close()
 
@@ -234,10 +234,10 @@ async def test_what_the_application_writes_meanwhile_stays(
             await write(number)
 
     busy = asyncio.create_task(application())
-    told = await reseal_all(runtime.database, _vault(RING), wiring.SEALED)
+    told = await reseal_all(runtime.database, _vault(RING), tables.SEALED)
     await busy
     assert told.unreadable == 0
-    again = await reseal_all(runtime.database, _vault(RING), wiring.SEALED)
+    again = await reseal_all(runtime.database, _vault(RING), tables.SEALED)
     assert again.left == 0, "the application stopped writing with the old key"
     new = _vault(NEW)
     for connection, plain in written.items():
@@ -277,16 +277,16 @@ async def test_a_secret_does_not_open_elsewhere(world: World) -> None:
 
 
 def test_whoever_seals_is_listed() -> None:
-    """A slice that seals and is not in wiring.SEALED loses its secrets with the next key."""
+    """A slice that seals and is not in tables.SEALED loses its secrets with the next key."""
     sealing = {
         ".".join(source.name.split(".")[:3])
         for source in of_app()
         if "vault.encrypt(" in source.text and source.name != "app.core.crypto"
     }
-    tables = {sealed.table for sealed in wiring.SEALED}
+    known = {sealed.table for sealed in tables.SEALED}
     listed = {
         ".".join(mapper.class_.__module__.split(".")[:3])
         for mapper in Model.registry.mappers
         if mapper.class_.__tablename__ in tables
     }
-    assert sealing <= listed, "declare core.crypto.Sealed for their columns in wiring.SEALED"
+    assert sealing <= listed, "declare core.crypto.Sealed for their columns in tables.SEALED"

@@ -24,7 +24,8 @@ from app.core.database import fetch_one, raw
 _CONTEXT = """
 WITH s AS MATERIALIZED (SELECT * FROM stores WHERE slug = $1),
 c AS MATERIALIZED (
-  SELECT id, phone, is_blocked FROM contacts WHERE phone IN (($7::text[])[1], ($7::text[])[2])
+  SELECT coalesce(merged_into_id, id) AS id, phone, is_blocked FROM contacts
+  WHERE phone IN (($7::text[])[1], ($7::text[])[2])
   ORDER BY array_position($7::text[], phone) LIMIT 1
 ), sold AS MATERIALIZED (
   -- Two halves, so that the wanted are looked up by key also among ten thousand.

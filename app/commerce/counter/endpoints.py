@@ -107,11 +107,11 @@ async def write_note(order_id: UUID, body: NoteIn, counter: Counter) -> NoteRead
 
 
 @router.delete(
-    "/{order_id}/notes/{note_id}",
+    "/{order_id}/notes/{order_note_id}",
     status_code=204,
     dependencies=[require_module("commerce", "orders:update")],
     responses=problems(NoteNotFound),
 )
-async def remove_note(order_id: UUID, note_id: UUID, counter: Counter) -> None:
+async def remove_note(order_id: UUID, order_note_id: UUID, counter: Counter) -> None:
     """Take a note away; the audit trail keeps what it said."""
-    await counter.remove_note(order_id, note_id)
+    await counter.remove_note(order_id, order_note_id)

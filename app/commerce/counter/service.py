@@ -27,7 +27,7 @@ from app.commerce.orders.schemas import OrderSummaryRead
 from app.commerce.orders.service import OrderService, shown
 from app.contracts.commerce import OrderMessages
 from app.core.pagination import PageRequest
-from app.kernel.audit.rules import csv_lines
+from app.core.tabular import csv_lines
 from app.kernel.work import Work, WorkFactory
 
 _BATCH = 500

@@ -18,13 +18,18 @@ from app.commerce.customers.schemas import (
     CustomerDetail,
     CustomerRead,
     CustomerUpdate,
+    ShopStatisticsRead,
 )
 from app.commerce.customers.service import Customer, CustomerService
 from app.core.pagination import PageRead, Paging
 from app.core.problems import problems
 from app.kernel.access import require_module
-from app.kernel.contacts.problems import ContactExists, ContactNotFound
+from app.kernel.contacts.problems import ContactExists, ContactMerged, ContactNotFound
 from app.kernel.idempotency import IdempotencyKeyReused, Idempotent, ReplayableRoute
+from app.kernel.merging.models import ContactMerge
+from app.kernel.merging.problems import MergeIntoItself, MergeNotFound, MergeUndone
+from app.kernel.merging.schemas import DuplicateRead, MergeCreate, MergeRead
+from app.kernel.merging.service import Duplicate
 from app.kernel.work import service
 
 router = APIRouter(
@@ -61,10 +66,22 @@ async def create_customer(body: CustomerCreate, customers: Customers) -> Custome
     return await customers.create(body)
 
 
+@router.get("/statistics", dependencies=[READ])
+async def customer_statistics(customers: Customers) -> ShopStatisticsRead:
+    """How many customers there are, how many return, and who ordered for most."""
+    return ShopStatisticsRead.model_validate(await customers.shop_statistics())
+
+
+@router.get("/duplicates", response_model=list[DuplicateRead], dependencies=[READ])
+async def list_customer_duplicates(customers: Customers) -> Sequence[Duplicate]:
+    """Customers who may be one person: the same number in two forms, the same e-mail."""
+    return await customers.duplicates()
+
+
 @router.get(
     "/{contact_id}",
     response_model=CustomerDetail,
-    responses=problems(ContactNotFound),
+    responses=problems(ContactNotFound, ContactMerged),
     dependencies=[READ],
 )
 async def get_customer(contact_id: UUID, customers: Customers) -> Customer:
@@ -75,7 +92,7 @@ async def get_customer(contact_id: UUID, customers: Customers) -> Customer:
 @router.patch(
     "/{contact_id}",
     response_model=CustomerDetail,
-    responses=problems(ContactNotFound),
+    responses=problems(ContactNotFound, ContactMerged),
     dependencies=[WRITE],
 )
 async def change_customer(contact_id: UUID, body: CustomerUpdate, customers: Customers) -> Customer:
@@ -86,7 +103,7 @@ async def change_customer(contact_id: UUID, body: CustomerUpdate, customers: Cus
 @router.get(
     "/{contact_id}/addresses",
     response_model=list[AddressRead],
-    responses=problems(ContactNotFound),
+    responses=problems(ContactNotFound, ContactMerged),
     dependencies=[READ],
 )
 async def list_addresses(contact_id: UUID, customers: Customers) -> Sequence[CustomerAddress]:
@@ -98,7 +115,7 @@ async def list_addresses(contact_id: UUID, customers: Customers) -> Sequence[Cus
     "/{contact_id}/addresses",
     status_code=201,
     response_model=AddressRead,
-    responses=problems(ContactNotFound, IdempotencyKeyReused),
+    responses=problems(ContactNotFound, ContactMerged, IdempotencyKeyReused),
     dependencies=[WRITE, Idempotent],
 )
 async def add_address(
@@ -130,3 +147,39 @@ async def change_address(
 async def remove_address(contact_id: UUID, address_id: UUID, customers: Customers) -> None:
     """Remove an address; orders keep their own copy."""
     await customers.remove_address(contact_id, address_id)
+
+
+@router.get(
+    "/{contact_id}/merges",
+    response_model=list[MergeRead],
+    responses=problems(ContactNotFound, ContactMerged),
+    dependencies=[READ],
+)
+async def list_customer_merges(contact_id: UUID, customers: Customers) -> Sequence[ContactMerge]:
+    """Who was merged into this customer, newest first; undone merges included."""
+    return await customers.merged(contact_id)
+
+
+@router.post(
+    "/{contact_id}/merges",
+    status_code=201,
+    response_model=CustomerDetail,
+    responses=problems(ContactNotFound, ContactMerged, MergeIntoItself, IdempotencyKeyReused),
+    dependencies=[WRITE, Idempotent],
+)
+async def merge_customer(contact_id: UUID, body: MergeCreate, customers: Customers) -> Customer:
+    """Merge another customer into this one: orders, addresses and redemptions follow."""
+    return await customers.merge(contact_id, body.merged_id, body.reason)
+
+
+@router.post(
+    "/{contact_id}/merges/{merge_id}/undo",
+    response_model=CustomerDetail,
+    responses=problems(
+        ContactNotFound, ContactMerged, MergeNotFound, MergeUndone, IdempotencyKeyReused
+    ),
+    dependencies=[WRITE, Idempotent],
+)
+async def undo_customer_merge(contact_id: UUID, merge_id: UUID, customers: Customers) -> Customer:
+    """Part the two again; the answer is who stayed, with what is theirs."""
+    return await customers.undo_merge(contact_id, merge_id)

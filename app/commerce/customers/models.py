@@ -1,13 +1,14 @@
-"""What commerce adds to a contact: where to deliver."""
+"""What commerce adds to a contact: where to deliver, and what a merge moved to another one."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Index
+from sqlalchemy import CheckConstraint, Index
 from sqlalchemy.orm import Mapped
 
-from app.core.model import Json, TenantModel, within_tenant
+from app.core.ddl import one_of
+from app.core.model import Json, TenantModel, unique_within_tenant, within_tenant
 
 
 class CustomerAddress(TenantModel):
@@ -49,3 +50,22 @@ class CustomerAddress(TenantModel):
     def _part(self, key: str) -> str | None:
         found = self.address.get(key)
         return None if found is None else str(found)
+
+
+class CustomerMove(TenantModel):
+    """A row that belongs to a merged contact and stands with who stays, until that is undone.
+
+    Written by the trigger ``settle_merged`` (revision 0020), whoever moves or adds such a row:
+    an order with the merged contact's telephone among them.
+    """
+
+    __tablename__ = "customer_moves"
+    __table_args__ = (
+        within_tenant("merged_id", "contacts", ondelete="CASCADE"),
+        unique_within_tenant("merged_id", "kind", "row_id"),
+        CheckConstraint(one_of("kind", ("order", "address", "redemption")), name="kind"),
+    )
+
+    merged_id: Mapped[UUID]
+    kind: Mapped[str]
+    row_id: Mapped[UUID]

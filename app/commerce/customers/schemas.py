@@ -108,6 +108,13 @@ class LastOrderRead(Output):
     placed_at: datetime
 
 
+class FavouriteRead(Output):
+    product_id: UUID | None
+    name: str
+    quantity: int
+    orders: int = Field(description="In how many orders.")
+
+
 class OrderStatisticsRead(Output):
     """Of all orders that were neither cancelled nor rejected."""
 
@@ -115,6 +122,27 @@ class OrderStatisticsRead(Output):
     total_cents: int
     average_cents: int = Field(description="Average ticket, rounded to the cent.")
     last_order: LastOrderRead | None
+    first_order_at: datetime | None
+    favourites: list[FavouriteRead] = Field(description="The five items ordered most.")
+
+
+class BestRead(Output):
+    contact_id: UUID
+    name: str
+    count: int
+    total_cents: int
+
+
+class ShopStatisticsRead(Output):
+    """Orders count unless cancelled or rejected."""
+
+    customers: int
+    ordered: int = Field(description="Customers with an order.")
+    returning: int = Field(description="Customers with more than one.")
+    blocked: int
+    new_30_days: int
+    average_cents: int = Field(description="Average ticket of all orders.")
+    best: list[BestRead] = Field(description="The ten who ordered for most.")
 
 
 class CustomerRead(ContactRead):

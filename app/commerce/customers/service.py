@@ -8,17 +8,26 @@ from datetime import datetime
 from uuid import UUID
 
 from app.commerce.customers.models import CustomerAddress
-from app.commerce.customers.repository import CustomerRepository, OrderStatistics
+from app.commerce.customers.repository import (
+    CustomerRepository,
+    OrderStatistics,
+    ShopStatistics,
+)
 from app.commerce.customers.schemas import (
     AddressCreate,
     AddressUpdate,
     CustomerCreate,
     CustomerUpdate,
 )
+from app.contracts.contacts import TimelineEntry
+from app.core.clock import now
+from app.core.money import format_money
 from app.core.pagination import Page, PageRequest
 from app.kernel.contacts.models import Contact
 from app.kernel.contacts.service import ContactService
-from app.kernel.work import Work
+from app.kernel.merging.models import ContactMerge
+from app.kernel.merging.service import Duplicate, MergeService
+from app.kernel.work import UnitOfWork, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,7 @@ class CustomerService:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.contacts = ContactService(work)
+        self.merges = MergeService(work)
         self.customers = CustomerRepository(work.session)
 
     async def search(
@@ -68,6 +78,30 @@ class CustomerService:
             is_blocked=body.is_blocked if "is_blocked" in sent else None,
         )
         return await self._detail(contact)
+
+    async def shop_statistics(self) -> ShopStatistics:
+        """How many customers there are, who returns, and who ordered for most."""
+        return await self.customers.shop_statistics(now())
+
+    async def duplicates(self) -> Sequence[Duplicate]:
+        return await self.merges.duplicates()
+
+    async def merged(self, contact_id: UUID) -> Sequence[ContactMerge]:
+        """Raises ContactNotFound, ContactMerged."""
+        return await self.merges.of(contact_id)
+
+    async def merge(self, contact_id: UUID, merged_id: UUID, reason: str) -> Customer:
+        """Make one customer of two: orders, addresses and redemptions follow.
+
+        Raises ContactNotFound, ContactMerged, MergeIntoItself.
+        """
+        await self.merges.merge(contact_id, merged_id, reason)
+        return await self.detail(contact_id)
+
+    async def undo_merge(self, contact_id: UUID, merge_id: UUID) -> Customer:
+        """Raises ContactNotFound, ContactMerged, MergeNotFound, MergeUndone."""
+        await self.merges.undo(contact_id, merge_id)
+        return await self.detail(contact_id)
 
     async def addresses(self, contact_id: UUID) -> Sequence[CustomerAddress]:
         """Raises ContactNotFound."""
@@ -133,3 +167,26 @@ class CustomerService:
 def _spelled(parts: dict[str, str | None]) -> dict[str, str | None]:
     state = parts.get("state")
     return {**parts, "state": state.upper() if state else state}
+
+
+class CustomerTimeline:
+    """Answers ``TimelineSource`` with the customer's orders."""
+
+    def __init__(self, work: UnitOfWork) -> None:
+        self.customers = CustomerRepository(work.session)
+
+    async def entries(
+        self, contact_ids: Sequence[UUID], before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[TimelineEntry]:
+        orders = await self.customers.story(contact_ids, before, limit)
+        return [
+            TimelineEntry(
+                at=order.placed_at,
+                id=order.id,
+                kind="order.placed",
+                text=f"Pedido {order.number}, {format_money(order.total_cents)}: {order.status}",
+                resource="order",
+                resource_id=order.id,
+            )
+            for order in orders
+        ]

@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import asdict, replace
 
 from app.core.pagination import Page, PageRequest
+from app.core.tabular import csv_lines
 from app.kernel.audit.models import AuditEntry
 from app.kernel.audit.repository import AuditRepository
-from app.kernel.audit.rules import COLUMNS, csv_lines, csv_row
+from app.kernel.audit.rules import COLUMNS, csv_row
 from app.kernel.audit.schemas import AuditFilter
 from app.kernel.identity import Identity
 from app.kernel.work import Work, WorkFactory

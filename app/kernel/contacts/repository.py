@@ -1,34 +1,60 @@
-"""Queries over contacts: found by any form of their phone, added without a race."""
+"""Queries over contacts: found by whatever names them, added without a race, searched."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, case, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
-from app.core.fold import holds
+from app.core.fold import fold
+from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
 from app.core.phone import InvalidPhone, normalise_phone, phone_match_keys
 from app.core.repository import Repository
-from app.kernel.contacts.models import Contact
-from app.kernel.contacts.problems import ContactNotFound
+from app.kernel.consents.models import ConsentEntry
+from app.kernel.contacts.models import Contact, ContactIdentity, ContactNote
+from app.kernel.contacts.problems import (
+    ContactInUse,
+    ContactNotFound,
+    IdentityNotFound,
+    IdentityTaken,
+    NoteNotFound,
+)
+
+_WILDCARD = re.compile(r"[%_\\]")
+_NUMBER = re.compile(r"[\d\s()+.\-/]*")
 
 
 class ContactRepository(Repository[Contact]):
     model = Contact
     missing = ContactNotFound
 
+    def people(self) -> Select[Contact]:
+        """Contacts that are nobody's double."""
+        return self.query().where(Contact.merged_into_id.is_(None))
+
     async def by_phone(self, e164: str) -> Contact | None:
-        """The contact under any stored form of the number, the canonical one first."""
+        """Whose number this is under any stored form, the canonical one first."""
         keys = phone_match_keys(e164)
-        return await self.one_or_none(
-            self.query()
+        held = (
+            select(func.coalesce(Contact.merged_into_id, Contact.id))
             .where(Contact.phone.in_(keys))
             .order_by((Contact.phone == keys[0]).desc())
             .limit(1)
         )
+        return await self.one_or_none(self.query().where(Contact.id == held.scalar_subquery()))
+
+    async def holding(self, e164: str) -> Contact | None:
+        """The row that stores exactly this number, be it a person's first number or a further."""
+        return await self.one_or_none(self.query().where(Contact.phone == e164))
 
     async def upsert(self, name: str, e164: str, email: str | None, source: str) -> Contact:
         """The contact of this number, made if absent; blanks are filled, facts are kept.
@@ -58,42 +84,172 @@ class ContactRepository(Repository[Contact]):
         return found.one()
 
     async def insert_if_absent(
-        self, name: str, e164: str, email: str | None, source: str
+        self,
+        name: str,
+        e164: str,
+        email: str | None,
+        source: str,
+        *,
+        double_of: Contact | None = None,
     ) -> Contact | None:
-        """The new contact, or None when the number's canonical form was taken meanwhile."""
+        """The new contact, or None when the number's canonical form was taken meanwhile.
+
+        ``double_of``: it is a further number of that person, and as blocked as they are.
+        """
+        root = double_of
         statement = (
             insert(Contact)
-            .values(name=name, phone=phone_match_keys(e164)[0], email=email, source=source)
+            .values(
+                name=name,
+                phone=phone_match_keys(e164)[0],
+                email=email,
+                source=source,
+                merged_into_id=root.id if root else None,
+                is_blocked=root.is_blocked if root else False,
+            )
             .on_conflict_do_nothing(index_elements=[Contact.tenant_id, Contact.phone])
             .returning(Contact)
         )
         return (await self.session.scalars(statement)).one_or_none()
 
+    async def doubles(self, contact_id: UUID) -> Sequence[Contact]:
+        """What was merged into this contact, further numbers included."""
+        return await self.all(
+            self.query().where(Contact.merged_into_id == contact_id).order_by(Contact.id)
+        )
+
+    async def block(self, contact_id: UUID, *, is_blocked: bool) -> None:
+        """Doubles are as blocked as the person: a checkout looks at the row of its number."""
+        await self.session.execute(
+            update(Contact)
+            .where(Contact.merged_into_id == contact_id)
+            .values(is_blocked=is_blocked)
+            .execution_options(synchronize_session=False)
+        )
+
+    async def remove(self, contact: Contact) -> None:
+        """Raises ContactInUse when something that outlives a contact refers to it."""
+        try:
+            await self.session.delete(contact)
+            await self.session.flush()
+        except IntegrityError as error:
+            raise ContactInUse() from error
+
     async def search(
-        self, page: PageRequest, query: str | None, *, is_blocked: bool | None = None
+        self, page: PageRequest, query: str | None, *conditions: ColumnElement[bool]
     ) -> Page[Contact]:
-        """Contacts whose name, phone or e-mail holds ``query``, newest first."""
-        statement = self.query()
-        if query:
-            statement = statement.where(_matches(query))
-        if is_blocked is not None:
-            statement = statement.where(Contact.is_blocked == is_blocked)
+        """People whose name, phone or e-mail holds every word of ``query``, newest first."""
+        statement = self.people().where(*conditions)
+        if query and query.strip():
+            statement = statement.where(await self._matches(query, page, is_all=not conditions))
         return await self.page(statement, page)
 
+    async def count(self, *conditions: ColumnElement[bool]) -> int:
+        statement = select(func.count()).select_from(Contact)
+        where = (Contact.merged_into_id.is_(None), *conditions)
+        return await self.session.scalar(statement.where(*where)) or 0
 
-def _matches(query: str) -> ColumnElement[bool]:
-    whole = _whole_number(query)
-    if whole:
-        return Contact.phone.in_(whole)
-    text = query.strip().lower()
-    found: list[ColumnElement[bool]] = [
-        holds(Contact.name, text),
-        func.lower(Contact.email).contains(text, autoescape=True),
-    ]
-    digits = re.sub(r"\D", "", text)
-    if digits and not re.search(r"[^\d\s()+.\-]", text):
-        found.append(Contact.phone.contains(digits))
-    return or_(*found)
+    async def ids(self, limit: int, *conditions: ColumnElement[bool]) -> Sequence[UUID]:
+        """The first ``limit`` people by id."""
+        where = (Contact.merged_into_id.is_(None), *conditions)
+        found = await self.session.scalars(
+            select(Contact.id).where(*where).order_by(Contact.id).limit(limit)
+        )
+        return found.all()
+
+    async def _matches(self, query: str, page: PageRequest, *, is_all: bool) -> ColumnElement[bool]:
+        """Ids by the function that may use the index; only a page of them when nothing else
+        is asked."""
+        whole = _whole_number(query)
+        if whole:
+            held = aliased(Contact)
+            root = func.coalesce(held.merged_into_id, held.id)
+            return Contact.id.in_(select(root).where(held.phone.in_(whole)))
+        found = await (await self.raw()).fetch(
+            "SELECT find_contacts($1, $2, $3)",
+            like_patterns(query),
+            page.cursor if is_all else None,
+            page.limit + 1 if is_all else None,
+        )
+        return Contact.id.in_([row[0] for row in found])
+
+
+class IdentityRepository(Repository[ContactIdentity]):
+    model = ContactIdentity
+    missing = IdentityNotFound
+    conflicts: ClassVar = {"contact_identities_tenant_id_kind_value_key": IdentityTaken}
+
+    async def of(self, contact_id: UUID) -> Sequence[ContactIdentity]:
+        return await self.all(
+            self.query()
+            .where(ContactIdentity.contact_id == contact_id)
+            .order_by(ContactIdentity.id)
+        )
+
+    async def holders(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], UUID]:
+        """Who has which of these (kind, value) pairs."""
+        where = [(ContactIdentity.kind == k) & (ContactIdentity.value == v) for k, v in keys]
+        if not where:
+            return {}
+        rows = await self.session.execute(
+            select(ContactIdentity.kind, ContactIdentity.value, ContactIdentity.contact_id).where(
+                or_(*where)
+            )
+        )
+        return {(kind, value): contact_id for kind, value, contact_id in rows}
+
+    async def attach(self, contact_id: UUID, keys: Sequence[tuple[str, str]]) -> int:
+        """Give a contact what nobody has; how many were new."""
+        if not keys:
+            return 0
+        done = await self.session.execute(
+            insert(ContactIdentity)
+            .values(
+                [
+                    {"id": new_id(), "contact_id": contact_id, "kind": kind, "value": value}
+                    for kind, value in keys
+                ]
+            )
+            .on_conflict_do_nothing()
+            .returning(ContactIdentity.id)
+        )
+        return len(done.all())
+
+    async def reserve(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Wait for whoever is making a contact of one of these, until the commit."""
+        driver = await self.raw()
+        for kind, value in sorted(keys):
+            await driver.execute(
+                "SELECT pg_advisory_xact_lock(hashtextextended("
+                "app_tenant_id()::text || ':' || $1 || ':' || $2, 22))",
+                kind,
+                value,
+            )
+
+    async def move(self, ids: Sequence[UUID], contact_id: UUID) -> None:
+        await self.session.execute(
+            update(ContactIdentity)
+            .where(ContactIdentity.id.in_(ids))
+            .values(contact_id=contact_id)
+            .execution_options(synchronize_session=False)
+        )
+
+
+class NoteRepository(Repository[ContactNote]):
+    model = ContactNote
+    missing = NoteNotFound
+
+    async def of(self, contact_ids: Sequence[UUID], page: PageRequest) -> Page[ContactNote]:
+        return await self.page(self.query().where(ContactNote.contact_id.in_(contact_ids)), page)
+
+
+def like_patterns(query: str) -> list[str]:
+    """One LIKE pattern per word (at most eight) of what ``search_text`` holds; a part of a
+    number is looked for by its digits."""
+    if _NUMBER.fullmatch(query) and (digits := re.sub(r"\D", "", query)):
+        return [f"%{digits}%"]
+    words = fold(query).split()[:8]
+    return ["%" + _WILDCARD.sub(r"\\\g<0>", word) + "%" for word in words]
 
 
 def _whole_number(query: str) -> Sequence[str]:
@@ -102,3 +258,30 @@ def _whole_number(query: str) -> Sequence[str]:
         return phone_match_keys(normalise_phone(query))
     except InvalidPhone:
         return ()
+
+
+class StoryRepository:
+    """What stands in the kernel's own tables of a contact's story, newest first."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def notes(
+        self, contact_ids: Sequence[UUID], before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[ContactNote]:
+        at = ContactNote.created_at
+        statement = select(ContactNote).where(ContactNote.contact_id.in_(contact_ids))
+        if before is not None:
+            statement = statement.where(tuple_(at, ContactNote.id) < before)
+        newest = statement.order_by(at.desc(), ContactNote.id.desc()).limit(limit)
+        return (await self.session.scalars(newest)).all()
+
+    async def consents(
+        self, contact_ids: Sequence[UUID], before: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[ConsentEntry]:
+        at = ConsentEntry.decided_at
+        statement = select(ConsentEntry).where(ConsentEntry.contact_id.in_(contact_ids))
+        if before is not None:
+            statement = statement.where(tuple_(at, ConsentEntry.id) < before)
+        newest = statement.order_by(at.desc(), ConsentEntry.id.desc()).limit(limit)
+        return (await self.session.scalars(newest)).all()

@@ -12,6 +12,7 @@ TOPICS: dict[str, str | None] = {
     "orders": "commerce.orders:read",
     "catalog": "commerce.catalog:read",
     "inventory": "commerce.inventory:read",
+    "contacts": "conversations.contacts:read",
     "schedules": "platform.schedules:read",
     "billing": "platform.billing:read",
     "team": None,

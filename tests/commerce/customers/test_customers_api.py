@@ -59,6 +59,8 @@ async def test_create_read_correct_and_block(owner: httpx.AsyncClient, world: Wo
         "total_cents": 0,
         "average_cents": 0,
         "last_order": None,
+        "first_order_at": None,
+        "favourites": [],
     }
     path = f"{BASE}/{made['id']}"
     assert (await owner.get(path)).json() == made

@@ -14,7 +14,8 @@ from sqlalchemy import func, select
 from app.commerce.insights.models import InsightCell, InsightChange, InsightProgress
 from app.commerce.insights.rules import Grain
 from app.commerce.insights.service import Asked, InsightService
-from app.commerce.orders.models import Delivery, Order, OrderItem, OrderStatusChange, Payment
+from app.commerce.orders.models import Delivery, Order, OrderItem, OrderStatusChange
+from app.commerce.payments.models import Payment
 from app.commerce.promotions.models import PromotionRedemption
 from app.commerce.stores.models import Store
 from app.kernel.contacts.models import Contact
