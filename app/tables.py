@@ -14,7 +14,10 @@ from app.commerce.payments import models as _payments
 from app.commerce.promotions import models as _promotions
 from app.commerce.shipping import models as _shipping
 from app.commerce.stores import models as _stores
+from app.conversations.inbox import models as _conversations
 from app.conversations.notifications import models as _order_news
+from app.conversations.numbers import models as _numbers
+from app.conversations.templates import models as _templates
 from app.core.crypto import Sealed
 from app.core.model import Model
 from app.kernel import idempotency
@@ -54,6 +57,7 @@ MODELS = (
     _orders, _payments, _checkout, _order_news, _usage, _plans, _webhooks, _schedules, _ai,
     _apikeys, _totp, _departments, _inbox, _billing, _mail, _passwords, _invitations, _notices,
     _impersonations, _insights, _tags, _consents, _merging, _segments,
+    _numbers, _templates, _conversations,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 
@@ -63,6 +67,7 @@ SYSTEM_TABLES = frozenset(
     {
         "tenants", "plans", "job_deliveries", "postal_areas",
         "inbox_messages", "billing_accounts", "billing_invoices", "platform_keys",
+        "whatsapp_routes",
     }
 )  # fmt: skip
 """Tables outside row level security; everything else carries a tenant (DESIGN §6)."""
@@ -74,6 +79,7 @@ SEALED: tuple[Sealed, ...] = (
     *_totp.SEALED,
     *_mail.SEALED,
     *_notices.SEALED,
+    *_numbers.SEALED,
 )
 """Everything that the vault seals: what is missing here is lost when its key is retired."""
 

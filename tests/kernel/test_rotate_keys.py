@@ -287,6 +287,6 @@ def test_whoever_seals_is_listed() -> None:
     listed = {
         ".".join(mapper.class_.__module__.split(".")[:3])
         for mapper in Model.registry.mappers
-        if mapper.class_.__tablename__ in tables
+        if mapper.class_.__tablename__ in known
     }
     assert sealing <= listed, "declare core.crypto.Sealed for their columns in tables.SEALED"

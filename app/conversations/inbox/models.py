@@ -1,0 +1,243 @@
+"""Conversations and their messages; every race of deliveries is closed by an index here.
+
+A timeline is ordered by the provider's instant, then by arrival, which is the order of ids.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Text, Uuid
+
+from app.core.ddl import one_of
+from app.core.model import TenantModel, unique_within_tenant, within_tenant
+
+STATUSES = ("open", "pending", "closed", "archived")
+LIVE = ("open", "pending")
+PRIORITIES = ("low", "medium", "high", "urgent")
+DIRECTIONS = ("in", "out")
+AUTHORS = ("contact", "user", "bot", "campaign", "system", "phone_app")
+MESSAGE_STATUSES = (
+    "received", "queued", "sending", "accepted", "sent", "delivered", "read", "played",
+    "failed", "unknown", "cancelled",
+)  # fmt: skip
+MEDIA_STATES = ("pending", "stored", "failed", "expired")
+ATTEMPT_STATES = ("sending", "accepted", "refused", "unavailable", "unknown")
+
+
+class Conversation(TenantModel):
+    """What a contact and a number have going; at most one of theirs is live."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (
+        Index(
+            "conversations_live_key",
+            "tenant_id",
+            "contact_id",
+            "number_id",
+            unique=True,
+            postgresql_where=text("status IN ('open', 'pending')"),
+        ),
+        within_tenant("contact_id", "contacts"),
+        within_tenant("number_id", "whatsapp_numbers"),
+        within_tenant("department_id", "departments"),
+        within_tenant("assignee_id", "users"),
+        Index("conversations_tenant_id_status_idx", "tenant_id", "status", "last_message_at", "id"),
+        Index(
+            "conversations_tenant_id_assignee_id_idx",
+            "tenant_id",
+            "assignee_id",
+            "status",
+            "last_message_at",
+            "id",
+        ),
+        Index("conversations_tenant_id_contact_id_idx", "tenant_id", "contact_id", "id"),
+        CheckConstraint(one_of("status", STATUSES), name="status"),
+        CheckConstraint(one_of("priority", PRIORITIES), name="priority"),
+        CheckConstraint("unread_count >= 0", name="unread_count"),
+    )
+
+    contact_id: Mapped[UUID]
+    number_id: Mapped[UUID]
+    status: Mapped[str] = mapped_column(server_default="open")
+    priority: Mapped[str] = mapped_column(server_default="medium")
+    department_id: Mapped[UUID | None]
+    assignee_id: Mapped[UUID | None]
+    assigned_at: Mapped[datetime | None]
+    labels: Mapped[list[str]] = mapped_column(ARRAY(Text()), server_default="{}")
+    version: Mapped[int] = mapped_column(server_default="1")
+    unread_count: Mapped[int] = mapped_column(server_default="0")
+    last_message_at: Mapped[datetime | None]
+    """Provider's instant of the newest message."""
+    last_message_text: Mapped[str | None]
+    last_inbound_at: Mapped[datetime | None]
+    """Provider's instant of the contact's last message: 24 h of free words begin here."""
+    waiting_since: Mapped[datetime | None]
+    """The contact's first message that nobody has answered."""
+    first_reply_at: Mapped[datetime | None]
+    first_reply_due_at: Mapped[datetime | None]
+    resolution_due_at: Mapped[datetime | None]
+    snoozed_until: Mapped[datetime | None]
+    bot_paused_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class ConversationNote(TenantModel):
+    __tablename__ = "conversation_notes"
+    __table_args__ = (
+        within_tenant("conversation_id", "conversations", ondelete="CASCADE"),
+        Index("conversation_notes_tenant_id_conversation_id_idx", "tenant_id", "conversation_id"),
+    )
+
+    conversation_id: Mapped[UUID]
+    author_id: Mapped[UUID | None]
+    author_name: Mapped[str]
+    text: Mapped[str]
+    mentions: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default="{}")
+
+
+class CannedReply(TenantModel):
+    """A reply kept ready under a short name."""
+
+    __tablename__ = "canned_replies"
+    __table_args__ = (
+        unique_within_tenant("shortcut"),
+        within_tenant("department_id", "departments"),
+    )
+
+    shortcut: Mapped[str]
+    text: Mapped[str]
+    department_id: Mapped[UUID | None]
+
+
+class Message(TenantModel):
+    __tablename__ = "messages"
+    __table_args__ = (
+        # One row for one message, however often and in whatever company it is delivered.
+        Index(
+            "messages_number_id_wamid_key",
+            "tenant_id",
+            "number_id",
+            "wamid",
+            unique=True,
+            postgresql_where=text("wamid IS NOT NULL"),
+        ),
+        within_tenant("conversation_id", "conversations", ondelete="CASCADE"),
+        Index(
+            "messages_tenant_id_conversation_id_idx",
+            "tenant_id",
+            "conversation_id",
+            "provider_at",
+            "id",
+        ),
+        Index(
+            "messages_unsettled_idx",
+            "tenant_id",
+            "status",
+            "id",
+            postgresql_where=text("status IN ('queued', 'sending', 'unknown')"),
+        ),
+        CheckConstraint(one_of("direction", DIRECTIONS), name="direction"),
+        CheckConstraint(one_of("author", AUTHORS), name="author"),
+        CheckConstraint(one_of("status", MESSAGE_STATUSES), name="status"),
+    )
+
+    conversation_id: Mapped[UUID]
+    number_id: Mapped[UUID]
+    contact_id: Mapped[UUID]
+    direction: Mapped[str]
+    author: Mapped[str]
+    user_id: Mapped[UUID | None]
+    kind: Mapped[str]
+    """The vendor's type: text, image, interactive, template...; ``unsupported`` for the rest."""
+    text: Mapped[str | None]
+    """What a person reads of it."""
+    content: Mapped[dict[str, Any]] = mapped_column(JSONB(), server_default=text("'{}'"))
+    """The rest in the vendor's shape, unknown fields included."""
+    wamid: Mapped[str | None]
+    reply_to: Mapped[str | None]
+    """The wamid it answers or reacts to."""
+    status: Mapped[str]
+    provider_at: Mapped[datetime]
+    """When the vendor says it was sent; ours until it says."""
+    sent_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    read_at: Mapped[datetime | None]
+    played_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]
+    error_code: Mapped[str | None]
+    error: Mapped[str | None]
+    edited_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    reactions: Mapped[dict[str, Any]] = mapped_column(JSONB(), server_default=text("'{}'"))
+    """Emoji by who reacted: ``contact`` or ``business``."""
+
+
+class MessageStatus(TenantModel):
+    """Every status event as it came, also one whose message is not known yet."""
+
+    __tablename__ = "message_statuses"
+    __table_args__ = (
+        unique_within_tenant("number_id", "wamid", "status", "provider_at"),
+        within_tenant("number_id", "whatsapp_numbers", ondelete="CASCADE"),
+    )
+
+    number_id: Mapped[UUID]
+    wamid: Mapped[str]
+    status: Mapped[str]
+    provider_at: Mapped[datetime]
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB(), server_default=text("'{}'"))
+    """Errors, pricing, conversation and our own reference, as they came."""
+
+
+class MessageAttempt(TenantModel):
+    """A send that was begun; its id goes along and comes back with the status."""
+
+    __tablename__ = "message_attempts"
+    __table_args__ = (
+        within_tenant("message_id", "messages", ondelete="CASCADE"),
+        Index("message_attempts_tenant_id_message_id_idx", "tenant_id", "message_id"),
+        CheckConstraint(one_of("state", ATTEMPT_STATES), name="state"),
+    )
+
+    message_id: Mapped[UUID]
+    state: Mapped[str] = mapped_column(server_default="sending")
+    wamid: Mapped[str | None]
+    error_code: Mapped[str | None]
+    error: Mapped[str | None]
+    finished_at: Mapped[datetime | None]
+
+
+class MessageMedia(TenantModel):
+    """A message's attachment, and how far we are with fetching it."""
+
+    __tablename__ = "message_media"
+    __table_args__ = (
+        unique_within_tenant("message_id"),
+        within_tenant("message_id", "messages", ondelete="CASCADE"),
+        Index(
+            "message_media_pending_idx",
+            "tenant_id",
+            "id",
+            postgresql_where=text("state = 'pending'"),
+        ),
+        CheckConstraint(one_of("state", MEDIA_STATES), name="state"),
+    )
+
+    message_id: Mapped[UUID]
+    vendor_media_id: Mapped[str | None]
+    """Good for seven days when it came in, thirty when we sent it up."""
+    media_type: Mapped[str | None]
+    sha256: Mapped[str | None]
+    file_name: Mapped[str | None]
+    size_bytes: Mapped[int | None]
+    state: Mapped[str] = mapped_column(server_default="pending")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    error: Mapped[str | None]
+    stored_file_id: Mapped[UUID | None]
+    expires_at: Mapped[datetime | None]
