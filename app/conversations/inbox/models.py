@@ -157,7 +157,7 @@ class Message(TenantModel):
     """The vendor's type: text, image, interactive, template...; ``unsupported`` for the rest."""
     text: Mapped[str | None]
     """What a person reads of it."""
-    content: Mapped[dict[str, Any]] = mapped_column(JSONB(), server_default=text("'{}'"))
+    content: Mapped[dict[str, Any]] = mapped_column(JSONB(), server_default="{}")
     """The rest in the vendor's shape, unknown fields included."""
     wamid: Mapped[str | None]
     reply_to: Mapped[str | None]
@@ -174,7 +174,7 @@ class Message(TenantModel):
     error: Mapped[str | None]
     edited_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
-    reactions: Mapped[dict[str, Any]] = mapped_column(JSONB(), server_default=text("'{}'"))
+    reactions: Mapped[dict[str, Any]] = mapped_column(JSONB(), server_default="{}")
     """Emoji by who reacted: ``contact`` or ``business``."""
 
 
@@ -191,7 +191,7 @@ class MessageStatus(TenantModel):
     wamid: Mapped[str]
     status: Mapped[str]
     provider_at: Mapped[datetime]
-    facts: Mapped[dict[str, Any]] = mapped_column(JSONB(), server_default=text("'{}'"))
+    facts: Mapped[dict[str, Any]] = mapped_column(JSONB(), server_default="{}")
     """Errors, pricing, conversation and our own reference, as they came."""
 
 
