@@ -81,20 +81,20 @@ def upgrade() -> None:
         "whatsapp_routes",
         sa.Column("phone_number_id", sa.Text(), nullable=False),
         sa.Column("waba_id", sa.Text(), nullable=False),
-        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("owner_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("created_at", _INSTANT, server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
-            ["tenant_id"],
+            ["owner_id"],
             ["tenants.id"],
-            name=op.f("whatsapp_routes_tenant_id_fkey"),
+            name=op.f("whatsapp_routes_owner_id_fkey"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("whatsapp_routes_pkey")),
         sa.UniqueConstraint("phone_number_id", name=op.f("whatsapp_routes_phone_number_id_key")),
     )
     op.create_index(
-        op.f("whatsapp_routes_tenant_id_idx"), "whatsapp_routes", ["tenant_id"], unique=False
+        op.f("whatsapp_routes_owner_id_idx"), "whatsapp_routes", ["owner_id"], unique=False
     )
     op.create_index(
         op.f("whatsapp_routes_waba_id_idx"), "whatsapp_routes", ["waba_id"], unique=False
@@ -418,7 +418,7 @@ def upgrade() -> None:
         sa.Column("vendor_media_id", sa.Text(), nullable=True),
         sa.Column("media_type", sa.Text(), nullable=True),
         sa.Column("sha256", sa.Text(), nullable=True),
-        sa.Column("file_name", sa.Text(), nullable=True),
+        sa.Column("original_name", sa.Text(), nullable=True),
         sa.Column("size_bytes", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.Text(), server_default="pending", nullable=False),
         sa.Column("attempts", sa.BigInteger(), server_default="0", nullable=False),

@@ -234,7 +234,7 @@ class MessageMedia(TenantModel):
     """Good for seven days when it came in, thirty when we sent it up."""
     media_type: Mapped[str | None]
     sha256: Mapped[str | None]
-    file_name: Mapped[str | None]
+    original_name: Mapped[str | None]
     size_bytes: Mapped[int | None]
     state: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(server_default="0")

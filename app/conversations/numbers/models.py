@@ -68,9 +68,9 @@ class WhatsAppRoute(Model):
 
     phone_number_id: Mapped[str]
     waba_id: Mapped[str] = mapped_column(index=True)
-    tenant_id: Mapped[UUID] = mapped_column(
-        ForeignKey("tenants.id", ondelete="CASCADE"), index=True
-    )
+    # Not ``tenant_id``: that is the name of what row level security guards.
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id", ondelete="CASCADE"), index=True)
+    """The tenant."""
 
 
 _CONTEXT = ("whatsapp_numbers:{tenant_id}:{id}",)
