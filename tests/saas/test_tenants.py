@@ -346,7 +346,12 @@ async def test_unknown_tenants_are_not_found(
             continue
         tail = route.path.removeprefix(prefix)
         path = f"{TENANTS}/{uuid4()}" + tail.format_map(
-            {"user_id": world.owner.id, "channel": "telegram", "impersonation_id": uuid4()}
+            {
+                "user_id": world.owner.id,
+                "channel": "telegram",
+                "impersonation_id": uuid4(),
+                "job_id": 1,
+            }
         )
         answer = await root.request(
             route.method,

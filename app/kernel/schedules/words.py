@@ -66,13 +66,14 @@ def _every(field: str, unit: str) -> str:
 def _days(day: str, weekday: str) -> str:
     if day.startswith("*") and weekday.startswith("*"):
         steps = [_every(f, "dias") for f in (day, weekday) if "/" in f]
-        return " e ".join(steps) or "todos os dias"
+        return " e ".join(filter(None, steps)) or "todos os dias"
     named = [_monthdays(day)] if not day.startswith("*") else []
     if not weekday.startswith("*"):
         named.append(_weekdays(weekday))
     # Cron takes either when both are given, and both when one begins with a star.
     limits = [_every(f, "dias") for f in (day, weekday) if re.match(r"\*/", f)]
-    return " e ".join([" ou ".join(named), *limits])
+    found = [" ou ".join(filter(None, named)), *limits]
+    return " e ".join(filter(None, found)) or "todos os dias"
 
 
 def _monthdays(field: str) -> str:
