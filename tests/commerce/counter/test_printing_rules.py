@@ -31,8 +31,10 @@ def order(**fields: Any) -> OrderRead:
         "items": [item()],
         "payments": [
             {"id": ID, "method": "cash", "amount_cents": 12870, "status": "pending",
-             "change_for_cents": 15000},
+             "change_for_cents": 15000, "received_cents": 0, "flag": None,
+             "provider_ref": None, "error": None, "paid_at": None},
         ],
+        "refunds": [],
         "delivery": {
             "postal_code": "05422010", "distance_meters": 900, "fee_cents": 1200, "minutes": 40,
             "address": {"street": "Rua dos Pinheiros", "number": "498", "district": "Pinheiros",
