@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.types import BigInteger, Boolean, DateTime, Float, LargeBinary, Text, Uuid
+from sqlalchemy.types import BigInteger, Boolean, Date, DateTime, Float, LargeBinary, Text, Uuid
 
 from app.core.ids import new_id
 from app.tables import METADATA, SYSTEM_TABLES
@@ -86,6 +86,7 @@ def _value(table: Table, column: Column[Any]) -> Any:
         (BigInteger, number if _is_unique(table, column.name) else 1),
         (Float, 0.0),
         (DateTime, datetime(2026, 1, 1, tzinfo=UTC)),
+        (Date, date(2026, 1, 1)),
         (LargeBinary, b"x%d" % number),
         (ARRAY, []),
         (JSONB, "{}"),

@@ -90,8 +90,15 @@ async def mine(app: Largo, owner_sql: Owner) -> Belongings:
 
 
 def _query(operation: dict[str, Any], belongings: Belongings) -> dict[str, str]:
-    names = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
-    return {name: belongings.in_body[name] for name in names if name in belongings.in_body}
+    asked = [p for p in operation.get("parameters", ()) if p["in"] == "query"]
+    # A required one has a closed list of words: any of them will do.
+    needed = {
+        p["name"]: p["schema"]["enum"][0]
+        for p in asked
+        if p.get("required") and "enum" in p["schema"]
+    }
+    names = [p["name"] for p in asked]
+    return needed | {name: belongings.in_body[name] for name in names if name in belongings.in_body}
 
 
 def _paths(template: str, mine: Belongings, theirs: Belongings) -> Iterator[str]:

@@ -28,6 +28,7 @@ NOT_IDEMPOTENT = {
     "POST /api/v1/admin/central/tenants/{tenant_id}/jobs/{job_id}/retry": "the same",
     "POST /api/v1/admin/orders/transitions": "sets states; each order's version refuses a second",
     "POST /api/v1/admin/shipping/simulate": "writes nothing",
+    "POST /api/v1/admin/stores/{store_id}/copy-hours": "sets a value; the second does the same",
     "POST /api/v1/admin/users/{user_id}/password": "sets a value; the second does the same",
     "POST /api/v1/admin/webhooks": "its answer shows a secret, which is stored nowhere in the open",
     "POST /api/v1/admin/webhooks/{endpoint_id}/rotate": "the same; every secret signs for a day",

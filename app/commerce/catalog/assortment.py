@@ -131,12 +131,12 @@ class AssortmentService:
         Raises ProductNotFound, CategoryNotFound, CategoryDeleted.
         """
         product = await self.products.get_any(product_id)
-        if product.deleted_at is None:
-            return await ProductService(self.work).get(product_id)
         try:
             await self.categories.get_shared(category_id or product.category_id)
         except CategoryNotFound as missing:
             raise missing if category_id else CategoryDeleted() from missing
+        if product.deleted_at is None:
+            return await ProductService(self.work).get(product_id)
         if category_id is not None:
             product.category_id = category_id
         product.slug = free_slug(product.slug, await self.products.slugs_like(product.slug))
