@@ -14,27 +14,17 @@ branch_labels = None
 depends_on = None
 
 _INSTANT = sa.DateTime(timezone=True)
-# What app.core.fold.fold answers, for columns that Postgres computes by itself.
-_FOLDED = r"""
-CREATE FUNCTION folded(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
-RETURN lower(regexp_replace(normalize(value, NFKD), U&'[\0300-\036f]', '', 'g'))
-"""
 _INSTANTS = (
     "status_at", "confirmed_at", "preparing_at", "ready_at", "dispatched_at", "closed_at",
 )  # fmt: skip
 _INDEXES = (
     ("orders", "store_id", ["store_id", "id"], None),
-    ("orders", "fulfilment", ["fulfilment", "id"], None),
+    ("orders", "fulfilment", ["fulfilment", "id"], "fulfilment = 'pickup'"),
     ("orders", "placed_at", ["placed_at", "id"], None),
-    ("orders", "total_cents", ["total_cents", "id"], None),
-    ("orders", "customer_key", ["customer_key", "id"], None),
-    ("orders", "customer_phone", ["customer_phone", "id"], None),
     ("orders", "source", ["source", "id"], "source <> 'storefront'"),
     ("orders", "scheduled_for", ["scheduled_for", "id"], "scheduled_for IS NOT NULL"),
-    ("payments", "status_order_id", ["status", "order_id"], None),
+    ("payments", "status_order_id", ["status", "order_id"], "status <> 'pending'"),
     ("payments", "method_order_id", ["method", "order_id"], None),
-    ("deliveries", "city_key", ["city_key", "order_id"], None),
-    ("deliveries", "district_key", ["district_key", "order_id"], None),
     ("promotion_redemptions", "promotion_id_order_id", ["promotion_id", "order_id"], None),
     ("notifications", "order_id", ["order_id"], None),
 )
@@ -62,23 +52,14 @@ def _child_of_order(name: str, *columns: sa.Column[object]) -> None:
         op.execute(statement)
 
 
-def _computed(table: str, name: str, source: str, collation: str | None = None) -> None:
-    kind = sa.Text(collation=collation)
-    op.add_column(table, sa.Column(name, kind, sa.Computed(f"folded({source})", persisted=True)))
-
-
 def _text(name: str, *, nullable: bool = False) -> sa.Column[object]:
     return sa.Column(name, sa.Text(), nullable=nullable)
 
 
 def upgrade() -> None:
-    op.execute(_FOLDED)
     for name in _INSTANTS:
         op.add_column("orders", sa.Column(name, _INSTANT, nullable=True))
     op.add_column("order_items", sa.Column("list_price_cents", sa.BigInteger(), nullable=True))
-    _computed("orders", "customer_key", "customer_name", "C")
-    _computed("deliveries", "city_key", "address ->> 'city'::text")
-    _computed("deliveries", "district_key", "address ->> 'district'::text")
     for table, name, columns, where in _INDEXES:
         op.create_index(
             f"{table}_tenant_id_{name}_idx",
@@ -105,9 +86,7 @@ def downgrade() -> None:
     for table, name, _, _ in reversed(_INDEXES):
         op.drop_index(f"{table}_tenant_id_{name}_idx", table_name=table)
     for table, name in (
-        ("deliveries", "district_key"), ("deliveries", "city_key"), ("orders", "customer_key"),
         ("order_items", "list_price_cents"), 
         *(("orders", name) for name in _INSTANTS),
     ):  # fmt: skip
         op.drop_column(table, name)
-    op.execute("DROP FUNCTION folded(text)")

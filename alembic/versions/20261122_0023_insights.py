@@ -93,18 +93,11 @@ def upgrade() -> None:
     op.create_index(
         "insight_changes_tenant_id_order_id_idx", "insight_changes", ["tenant_id", "order_id"]
     )
-    op.create_index(
-        "orders_tenant_id_store_id_placed_at_idx", "orders", ["tenant_id", "store_id", "placed_at"]
-    )
     functions = (Path(__file__).parents[1] / "insights_1.sql").read_text()
     await_only(op.get_bind().connection.driver_connection.execute(functions))
     for table in _PARTS:
-        # What a checkout writes belongs to an order that is younger, as its id says.
-        op.execute(
-            f"CREATE TRIGGER insight_insert AFTER INSERT ON {table} FOR EACH ROW "
-            "WHEN (uuid_extract_timestamp(NEW.order_id) < now() - interval '6 hours') "
-            "EXECUTE FUNCTION note_order_part_change()"
-        )
+        # None on INSERT: whatever joins an order later comes with a change of the order's own row,
+        # and a condition would be parsed anew by every checkout.
         op.execute(
             f"CREATE TRIGGER insight_change AFTER UPDATE OR DELETE ON {table} FOR EACH ROW "
             "EXECUTE FUNCTION note_order_part_change()"
@@ -114,12 +107,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in _PARTS:
         op.execute(f"DROP TRIGGER insight_change ON {table}")
-        op.execute(f"DROP TRIGGER insight_insert ON {table}")
     for name in ("insight_delete", "insight_update", "insight_insert"):
         op.execute(f"DROP TRIGGER {name} ON orders")
     op.execute("DROP FUNCTION note_order_part_change()")
     op.execute("DROP FUNCTION note_order_change()")
     op.execute("DROP FUNCTION note_insight_change(uuid, uuid, uuid, uuid, timestamptz)")
-    op.drop_index("orders_tenant_id_store_id_placed_at_idx", table_name="orders")
     for table in reversed(_TABLES):
         op.drop_table(table)

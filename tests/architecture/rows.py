@@ -55,7 +55,8 @@ def row_of(table: Table, parents: dict[str, UUID]) -> dict[str, Any]:
     for column in table.columns:
         if column.name in ("tenant_id", "id") or column.identity is not None:
             continue
-        if not column.nullable and column.server_default is None:
+        is_required = not column.nullable and column.server_default is None
+        if is_required or (table.name, column.name) in FITTING:
             values[column.name] = _value(table, column)
     for key in references(table):
         values[own_column(key)] = parents[key.referred_table.name]

@@ -18,8 +18,6 @@ Token = Annotated[str, Query(min_length=20, max_length=100, description="Trackin
 
 
 Instant = Annotated[AwareDatetime | None, Query()]
-Cents = Annotated[int | None, Query(ge=0, le=10**12)]
-Place = Annotated[str | None, Query(min_length=1, max_length=80)]
 
 
 async def _placed(
@@ -31,7 +29,11 @@ async def _placed(
     placed_to: AwareDatetime | None = None,
     query: Annotated[
         str | None,
-        Query(min_length=1, max_length=80, description="Number, phone or start of a name."),
+        Query(
+            min_length=1,
+            max_length=80,
+            description="Number, phone, parts of a name.",
+        ),
     ] = None,
 ) -> OrderFilter:
     return OrderFilter(status, fulfilment, store_id, contact_id, placed_from, placed_to, query)
@@ -45,10 +47,6 @@ async def order_filter(
     scheduled_from: Instant = None,
     scheduled_to: Instant = None,
     source: Annotated[Source | None, Query()] = None,
-    city: Place = None,
-    district: Place = None,
-    total_from: Cents = None,
-    total_to: Cents = None,
     late: Annotated[bool | None, Query(description="Open, and beyond its promise.")] = None,
     sort: OrderSort = OrderSort.NEWEST,
 ) -> OrderFilter:
@@ -61,10 +59,6 @@ async def order_filter(
         scheduled_from=scheduled_from,
         scheduled_to=scheduled_to,
         source=source,
-        city=city,
-        district=district,
-        total_from=total_from,
-        total_to=total_to,
         late=late,
         sort=sort,
     )

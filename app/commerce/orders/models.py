@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Computed, Index, func, text
+from sqlalchemy import CheckConstraint, Index, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -54,15 +54,17 @@ class Order(TenantModel):
             postgresql_where=text("external_ref IS NOT NULL"),
         ),
         Index("orders_tenant_id_status_id_idx", "tenant_id", "status", "id"),
-        Index("orders_tenant_id_store_id_placed_at_idx", "tenant_id", "store_id", "placed_at"),
         Index("orders_tenant_id_contact_id_idx", "tenant_id", "contact_id", "id"),
         Index("orders_tenant_id_store_id_idx", "tenant_id", "store_id", "id"),
-        Index("orders_tenant_id_fulfilment_idx", "tenant_id", "fulfilment", "id"),
         Index("orders_tenant_id_placed_at_idx", "tenant_id", "placed_at", "id"),
-        Index("orders_tenant_id_total_cents_idx", "tenant_id", "total_cents", "id"),
-        Index("orders_tenant_id_customer_key_idx", "tenant_id", "customer_key", "id"),
-        Index("orders_tenant_id_customer_phone_idx", "tenant_id", "customer_phone", "id"),
         # Partial, so that an ordinary order does not pay for them.
+        Index(
+            "orders_tenant_id_fulfilment_idx",
+            "tenant_id",
+            "fulfilment",
+            "id",
+            postgresql_where=text("fulfilment = 'pickup'"),
+        ),
         Index(
             "orders_tenant_id_source_idx",
             "tenant_id",
@@ -117,11 +119,6 @@ class Order(TenantModel):
     dispatched_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     """Delivered, rejected or cancelled: no move comes after it."""
-    customer_key: Mapped[str | None] = mapped_column(
-        Computed("folded(customer_name)", persisted=True)
-    )
-    """The name without accents and case, collated "C" for look-ups by its beginning: ILIKE may use
-    no index under row level security."""
     items: Mapped[list[OrderItem]] = relationship(lazy="raise", order_by="OrderItem.position")
     payments: Mapped[list[Payment]] = relationship(lazy="raise", order_by=Payment.id)
     refunds: Mapped[list[PaymentRefund]] = relationship(
@@ -189,8 +186,6 @@ class Delivery(TenantModel):
     __table_args__ = (
         within_tenant("order_id", "orders", ondelete="CASCADE"),
         unique_within_tenant("order_id"),
-        Index("deliveries_tenant_id_city_key_idx", "tenant_id", "city_key", "order_id"),
-        Index("deliveries_tenant_id_district_key_idx", "tenant_id", "district_key", "order_id"),
     )
 
     order_id: Mapped[UUID]
@@ -201,13 +196,6 @@ class Delivery(TenantModel):
     minutes: Mapped[int]
     """Promised time to the door, preparation included."""
     rule_id: Mapped[UUID | None]
-    # Columns of their own: nothing inside JSONB may be looked up under row level security.
-    city_key: Mapped[str | None] = mapped_column(
-        Computed("folded(address ->> 'city'::text)", persisted=True)
-    )
-    district_key: Mapped[str | None] = mapped_column(
-        Computed("folded(address ->> 'district'::text)", persisted=True)
-    )
 
 
 class OrderStatusChange(TenantModel):

@@ -9,17 +9,17 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, bindparam, exists, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, selectinload
 
-from app.commerce.orders.models import Delivery, Order, OrderStatusChange
+from app.commerce.orders.models import Order, OrderStatusChange
 from app.commerce.orders.problems import OrderNotFound
 from app.commerce.orders.rules import OPEN, OrderFilter, OrderSort
 from app.commerce.payments.models import Payment
 from app.commerce.promotions.models import PromotionRedemption
 from app.commerce.stores.models import Store
 from app.core.clock import now
-from app.core.fold import fold
 from app.core.pagination import Page, PageRequest
-from app.core.phone import InvalidPhone, normalise_phone, phone_match_keys
+from app.core.phone import InvalidPhone, normalise_phone
 from app.core.repository import Repository
+from app.kernel.contacts.conditions import people
 
 
 class OrderRepository(Repository[Order]):
@@ -103,8 +103,6 @@ def _order(only: OrderFilter) -> tuple[InstrumentedAttribute[Any], bool]:
 
     A span of time is walked by its own index: by id, an old month would read all that is newer.
     """
-    if only.sort is OrderSort.TOTAL:
-        return Order.total_cents, True
     if only.sort is OrderSort.PROMISED:
         return Order.promised_at, False
     if only.is_placed:
@@ -117,15 +115,18 @@ def _order(only: OrderFilter) -> tuple[InstrumentedAttribute[Any], bool]:
 def _conditions(only: OrderFilter) -> Iterator[ColumnElement[bool]]:
     for column, value in (
         (Order.status, only.status),
-        (Order.fulfilment, only.fulfilment),
         (Order.store_id, only.store_id),
         (Order.contact_id, only.contact_id),
     ):
         if value is not None:
             yield column == value
-    if only.source is not None:
-        # In the text of the statement: only so may a plan that is kept use the partial index.
-        yield Order.source == bindparam("source", only.source, literal_execute=True)
+    for column, name, word in (
+        (Order.source, "source", only.source),
+        (Order.fulfilment, "fulfilment", only.fulfilment),
+    ):
+        if word is not None:
+            # In the text of the statement: only so may a plan that is kept use the partial index.
+            yield column == bindparam(name, str(word), literal_execute=True)
     if only.query:
         yield _matches(only.query.strip())
     yield from _spans(only)
@@ -144,10 +145,6 @@ def _spans(only: OrderFilter) -> Iterator[ColumnElement[bool]]:
             yield column < below
     if only.is_scheduled:
         yield Order.scheduled_for.is_not(None)
-    if only.total_from is not None:
-        yield Order.total_cents >= only.total_from
-    if only.total_to is not None:
-        yield Order.total_cents <= only.total_to
 
 
 def _by_promise(only: OrderFilter) -> Iterator[ColumnElement[bool]]:
@@ -172,16 +169,6 @@ def _of_others(only: OrderFilter) -> Iterator[ColumnElement[bool]]:
     ]
     if paid:
         yield exists().where(Payment.order_id == Order.id, *paid)
-    there = [
-        column == fold(value.strip())
-        for column, value in (
-            (Delivery.city_key, only.city),
-            (Delivery.district_key, only.district),
-        )
-        if value is not None
-    ]
-    if there:
-        yield exists().where(Delivery.order_id == Order.id, *there)
     if only.promotion_id is not None:
         yield exists().where(
             PromotionRedemption.order_id == Order.id,
@@ -194,11 +181,14 @@ def _matches(text: str) -> ColumnElement[bool]:
     digits = text.lstrip("#")
     if digits.isdigit() and len(digits) < 8:
         return Order.number == int(digits)
-    try:
-        return Order.customer_phone.in_(phone_match_keys(normalise_phone(text)))
-    except InvalidPhone:
-        pass
-    if any(c.isdigit() for c in text):
+    if any(c.isdigit() for c in text) and not _is_phone(text):
         return Order.external_ref == text
-    start = fold(text)
-    return Order.customer_key.between(start, start + "\U0010ffff")
+    return Order.contact_id.in_(people(text))
+
+
+def _is_phone(text: str) -> bool:
+    try:
+        normalise_phone(text)
+    except InvalidPhone:
+        return False
+    return True

@@ -36,8 +36,6 @@ class OrderSort(StrEnum):
     NEWEST = "newest"
     PROMISED = "promised"
     """The most urgent first; of orders that are still open."""
-    TOTAL = "total"
-    """The largest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +49,13 @@ class OrderFilter:
     placed_from: datetime | None = None
     placed_to: datetime | None = None
     query: str | None = None
-    """A number, a phone, the shop's own reference, or the beginning of a customer's name."""
+    """A number, a phone, the shop's own reference, or parts of a customer's name."""
     payment_status: str | None = None
     payment_method: str | None = None
     promotion_id: UUID | None = None
     scheduled_from: datetime | None = None
     scheduled_to: datetime | None = None
     source: str | None = None
-    city: str | None = None
-    district: str | None = None
-    total_from: int | None = None
-    total_to: int | None = None
     late: bool | None = None
     sort: OrderSort = OrderSort.NEWEST
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.commerce.payments.pix import KeyType
@@ -25,7 +25,13 @@ class Payment(TenantModel):
     __table_args__ = (
         within_tenant("order_id", "orders", ondelete="CASCADE"),
         Index("payments_tenant_id_order_id_idx", "tenant_id", "order_id"),
-        Index("payments_tenant_id_status_order_id_idx", "tenant_id", "status", "order_id"),
+        Index(
+            "payments_tenant_id_status_order_id_idx",
+            "tenant_id",
+            "status",
+            "order_id",
+            postgresql_where=text("status <> 'pending'"),
+        ),
         Index("payments_tenant_id_method_order_id_idx", "tenant_id", "method", "order_id"),
         CheckConstraint(one_of("method", PAYMENT_METHODS), name="method"),
         CheckConstraint(one_of("status", PAYMENT_STATUSES), name="status"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Double,
+    Select,
     Text,
     and_,
     cast,
@@ -22,10 +24,11 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONPATH
+from sqlalchemy.dialects.postgresql import ARRAY, JSONPATH
 from sqlalchemy.orm import aliased
 
 from app.core.fold import fold, holds
+from app.core.phone import InvalidPhone, normalise_phone, phone_match_keys
 from app.kernel.consents.models import ConsentEntry
 from app.kernel.contacts import expressions as e
 from app.kernel.contacts.models import Contact, seen_at, stage_now
@@ -33,6 +36,8 @@ from app.kernel.contacts.schemas import ContactFilter
 from app.kernel.tags.models import ContactTag
 
 Condition = ColumnElement[bool]
+_WILDCARD = re.compile(r"[%_\\]")
+_NUMBER = re.compile(r"[\d\s()+.\-/]*")
 
 
 def condition(expression: e.Expression, now: datetime) -> Condition:
@@ -194,3 +199,30 @@ def filtered(wanted: ContactFilter) -> list[Condition]:
         key, _, value = wanted.attribute.partition(":")
         found.append(_folded(Contact.attributes[key].astext) == fold(value.strip()))
     return found
+
+
+def people(query: str, at_most: int = 500) -> Select[Any]:
+    """Ids of people by number or parts of the name, for conditions of other slices."""
+    whole = whole_number(query)
+    if whole:
+        root = func.coalesce(Contact.merged_into_id, Contact.id)
+        return select(root).where(Contact.phone.in_(whole))
+    found = func.find_contacts(cast(like_patterns(query), ARRAY(Text())), None, at_most)
+    return select(found.column_valued())
+
+
+def like_patterns(query: str) -> list[str]:
+    """One LIKE pattern per word (at most eight) of what ``search_text`` holds; a part of a
+    number is looked for by its digits."""
+    if _NUMBER.fullmatch(query) and (digits := re.sub(r"\D", "", query)):
+        return [f"%{digits}%"]
+    words = fold(query).split()[:8]
+    return ["%" + _WILDCARD.sub(r"\\\g<0>", word) + "%" for word in words]
+
+
+def whole_number(query: str) -> Sequence[str]:
+    """Every stored form of a complete number: a lookup in the index instead of a scan."""
+    try:
+        return phone_match_keys(normalise_phone(query))
+    except InvalidPhone:
+        return ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
@@ -14,12 +13,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.core.fold import fold
 from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
-from app.core.phone import InvalidPhone, normalise_phone, phone_match_keys
+from app.core.phone import phone_match_keys
 from app.core.repository import Repository
 from app.kernel.consents.models import ConsentEntry
+from app.kernel.contacts.conditions import like_patterns, whole_number
 from app.kernel.contacts.models import Contact, ContactIdentity, ContactNote
 from app.kernel.contacts.problems import (
     ContactInUse,
@@ -28,9 +27,6 @@ from app.kernel.contacts.problems import (
     IdentityTaken,
     NoteNotFound,
 )
-
-_WILDCARD = re.compile(r"[%_\\]")
-_NUMBER = re.compile(r"[\d\s()+.\-/]*")
 
 
 class ContactRepository(Repository[Contact]):
@@ -160,7 +156,7 @@ class ContactRepository(Repository[Contact]):
     async def _matches(self, query: str, page: PageRequest, *, is_all: bool) -> ColumnElement[bool]:
         """Ids by the function that may use the index; only a page of them when nothing else
         is asked."""
-        whole = _whole_number(query)
+        whole = whole_number(query)
         if whole:
             held = aliased(Contact)
             root = func.coalesce(held.merged_into_id, held.id)
@@ -241,23 +237,6 @@ class NoteRepository(Repository[ContactNote]):
 
     async def of(self, contact_ids: Sequence[UUID], page: PageRequest) -> Page[ContactNote]:
         return await self.page(self.query().where(ContactNote.contact_id.in_(contact_ids)), page)
-
-
-def like_patterns(query: str) -> list[str]:
-    """One LIKE pattern per word (at most eight) of what ``search_text`` holds; a part of a
-    number is looked for by its digits."""
-    if _NUMBER.fullmatch(query) and (digits := re.sub(r"\D", "", query)):
-        return [f"%{digits}%"]
-    words = fold(query).split()[:8]
-    return ["%" + _WILDCARD.sub(r"\\\g<0>", word) + "%" for word in words]
-
-
-def _whole_number(query: str) -> Sequence[str]:
-    """Every stored form of a complete number: a lookup in the index instead of a scan."""
-    try:
-        return phone_match_keys(normalise_phone(query))
-    except InvalidPhone:
-        return ()
 
 
 class StoryRepository:
