@@ -103,11 +103,7 @@ class Drivers:
     @asynccontextmanager
     async def held(self) -> AsyncIterator[RawConnection]:
         """A connection outside any transaction. Raises the engines' own TimeoutError."""
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                await self._places.acquire()
-        except TimeoutError as error:
-            raise PoolTimeout("every connection for single statements is taken") from error
+        await self._take_place()
         self.used += 1
         try:
             driver = await self._open()
@@ -123,6 +119,16 @@ class Drivers:
         finally:
             self.used -= 1
             self._places.release()
+
+    async def _take_place(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()  # at once: no timer is worth setting
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise PoolTimeout("every connection for single statements is taken") from error
 
     async def _open(self) -> RawConnection:
         while self._idle:

@@ -61,10 +61,14 @@ class Bus:
     async def _publish_pending(self) -> None:
         await asyncio.sleep(0.02)
         pending, self._pending = self._pending, {}
+        keys: dict[str, list[str]] = defaultdict(list)
+        for topic, key in pending:
+            keys[topic].append(key)
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with self.redis.pipeline(transaction=False) as pipe:
-                for topic, key in pending:
-                    pipe.publish(_PREFIX + topic, f"{self._origin} {key}")
+                # One message for all keys of a topic: every process parses it, this one, too.
+                for topic, rung in keys.items():
+                    pipe.publish(_PREFIX + topic, " ".join((self._origin, *rung)))
                 await pipe.execute()
 
     async def start(self) -> None:
@@ -97,10 +101,11 @@ class Bus:
                     async for message in subscription.listen():
                         if message["type"] == "pmessage":
                             topic = message["channel"].decode().removeprefix(_PREFIX)
-                            origin, _, key = message["data"].decode().partition(" ")
+                            origin, _, keys = message["data"].decode().partition(" ")
                             # Our own rings were heard when we rang them.
                             if origin != self._origin:
-                                self._tell(topic, key)
+                                for key in keys.split(" "):
+                                    self._tell(topic, key)
             except (RedisError, OSError) as error:
                 if self.connected:
                     log.warning("redis.lost", extra={"error": type(error).__name__})

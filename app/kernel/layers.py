@@ -161,7 +161,7 @@ class Layers:
             body = b"".join(message.get("body", b"") for message in messages)
             found = await short(scope, meta, self._runtime, body)
             if found is not None:
-                meta.route = scope["path"]
+                meta.route, meta.content = scope["path"], "data"
                 status, headers, content = found
                 headers.append((b"content-length", str(len(content)).encode()))
                 await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -28,7 +28,7 @@ class Meta:
     route: str | None = None
     """The path template, where the answer did not come from a FastAPI route."""
     content = ""
-    """``docs`` or ``file`` where other security headers than the API's fit."""
+    """``docs``, ``file`` or ``data`` where other security headers than the API's fit."""
     is_preflight = False
     tenant: TenantContext | None = None
     identity: Identity | None = None
