@@ -31,6 +31,7 @@ from app.commerce.payments import rules as payment_rules
 from app.commerce.payments.endpoints import router as payments_router
 from app.commerce.promotions.endpoints import router as promotions_router
 from app.commerce.shipping.endpoints import router as shipping_router
+from app.commerce.stocktakes.endpoints import router as stocktakes_router
 from app.commerce.stores.endpoints import router as stores_router
 from app.commerce.stores.service import StoreService
 from app.contracts.commerce import (
@@ -42,6 +43,7 @@ from app.contracts.commerce import (
     PaymentPaid,
     RefundDue,
     RefundFailed,
+    StockDrifted,
     StockLow,
     StockReported,
 )
@@ -192,6 +194,7 @@ ROUTERS: list[APIRouter] = [
     scores_router,
     customers_router,
     inventory_router,
+    stocktakes_router,
     promotions_router,
     insights_router,
     order_news_router,
@@ -278,6 +281,10 @@ NOTICES = notice_kinds(
     ),
     NoticeKind(StockLow, "Estoque baixo", "commerce.inventory:write", stock_rules.low_notice),
     NoticeKind(
+        StockDrifted, "Estoque não confere", "commerce.inventory:write", stock_rules.drift_notice,
+        EVERYWHERE,
+    ),
+    NoticeKind(
         WebhookEndpointDisabled, "Webhook desligado", "platform.webhooks:write",
         webhook_rules.disabled_notice, EVERYWHERE,
     ),
@@ -318,11 +325,13 @@ JOBS: dict[str, Handler] = {
     payments.CLOSE_INTENT: payments.cancel_intent,
     insights.ROLL_UP: insights.roll_up,
     stock_news.LOW_STOCK_REPORT: scheduled(stock_news.low_stock_report),
+    stock_news.CHECK: scheduled(stock_news.check),
     scoring.RESCORE: scheduled(scoring.rescore),
 }
 
 SCHEDULABLE: Schedulable = {
     stock_news.LOW_STOCK_REPORT: "commerce",
+    stock_news.CHECK: "commerce",
     scoring.RESCORE: "conversations",
 }
 

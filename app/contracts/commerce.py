@@ -158,6 +158,19 @@ class StockReported(Event):
     """Whether there are more low items than lines."""
 
 
+class StockDrifted(Event):
+    """A check of the books found levels that are not the sum of their movements."""
+
+    name: ClassVar[str] = "commerce.stock_drifted"
+    resource: ClassVar[str] = "stock_check"
+    topic: ClassVar[str | None] = "inventory"
+    stock_check_id: UUID
+    lines: list[str]
+    """Human lines such as ``Calabresa, Vila Madalena: 7 em estoque, 5 pelos movimentos``."""
+    more: bool
+    """Whether there are more such levels than lines."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderSummary:
     id: UUID

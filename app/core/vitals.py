@@ -83,6 +83,8 @@ class Vitals:
     def __init__(self, vendors: Iterable[tuple[str, str]] = ()) -> None:
         self.requests = Requests()
         self.vendors: dict[str, Vendor] = {}
+        self.findings: dict[str, int] = {}
+        """How many breaches of an invariant its checks found here, by the invariant's name."""
         self.beat_at: float | None = None
         """Monotonic instant at which this process's worker last beat."""
         self.lag_s = 0.0
@@ -103,6 +105,10 @@ class Vitals:
         """Note how late the loop woke a timer."""
         self.lag_s = max(0.0, seconds)
         self.worst_lag_s = max(self.worst_lag_s, self.lag_s)
+
+    def found(self, invariant: str, breaches: int) -> None:
+        """Note what a check of an invariant found; none makes it known that it is checked."""
+        self.findings[invariant] = self.findings.get(invariant, 0) + breaches
 
     def called(self, url: str, ok: bool) -> None:
         """Note how a call to ``url`` ended, when a vendor answers there."""

@@ -102,6 +102,8 @@ def _own(runtime: Runtime) -> Iterator[str]:
         for ok, count in vendor.calls.items()
     ]
     yield from _family("largo_vendor_calls_total", "counter", calls)
+    breaches = [({"invariant": name}, float(n)) for name, n in sorted(vitals.findings.items())]
+    yield from _family("largo_invariant_breaches_total", "counter", breaches)
 
 
 def _lag(vitals: Vitals) -> list[Sample]:

@@ -108,6 +108,7 @@ async def make_belongings(app: Largo, world: World, owner_sql: Owner) -> Belongi
     async with client(app, world.tenant.slug, world.owner) as owner:
         await _shop(found, shop)
         await _order(found, shop, owner)
+        await _count(found, owner)
         await _contacts(found, owner)
         await _people(found, owner)
         await _platform(found, owner, owner_sql)
@@ -161,6 +162,12 @@ async def _shop(found: Belongings, shop: Shop) -> None:
         "modifiers.id": str(modifier),
         "coupons": mark.upper(),
     }
+
+
+async def _count(found: Belongings, owner: httpx.AsyncClient) -> None:
+    body = {"store_id": found.in_body["store_id"], "note": f"Balanço {found.mark}"}
+    opened = _ok(await owner.post("/api/v1/admin/inventory/counts", json=body, headers=key()))
+    found.in_path["counts/stock_count_id"] = opened["id"]
 
 
 async def _order(found: Belongings, shop: Shop, owner: httpx.AsyncClient) -> None:

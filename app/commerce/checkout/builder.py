@@ -353,7 +353,7 @@ def _discount(
         [offer.rule for offer in basis.offers], _promotion_cart(lines, fee), context
     )
     uses = {
-        offer.rule.id: Redemption(offer.rule.id, offer.rule.name, offer.rule.code, offer.is_limited)
+        offer.rule.id: Redemption(offer.rule.id, offer.rule.name, offer.rule.code)
         for offer in basis.offers
     }
     for part in result.lines:

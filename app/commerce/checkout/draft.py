@@ -68,8 +68,6 @@ class Redemption:
     promotion_id: UUID
     name: str
     code: str | None
-    is_limited: bool
-    """Has a limit that another checkout may reach meanwhile: settled under its row's lock."""
     items_cents: int = 0
     shipping_cents: int = 0
 

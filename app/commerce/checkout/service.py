@@ -206,13 +206,15 @@ class CheckoutService:
         promise = _promise(self.work.runtime, order)
         asked = Asked.of(order, order.customer.phone, promise, way, terms)
         basis = await self._basis(asked)
-        draft = _drafted(asked, basis, currency)
-        if draft.redemptions:
+        draft, locked = _drafted(asked, basis, currency), set[UUID]()
+        while (wanted := _to_lock(draft, basis)) - locked:
             # Promotions before counter and stock, as every writer does: no deadlock.
-            await self.checkout.lock_promotions([use.promotion_id for use in draft.redemptions])
-        if any(use.is_limited for use in draft.redemptions):
-            # Read again behind the locks, the limits cannot be overrun.
+            await self.checkout.lock_promotions(sorted(wanted - locked))
+            locked |= wanted
+            # Read again behind the locks: staff or rivals may have changed what is true, and what
+            # applies instead must be locked like what applied before.
             basis = await self._basis(asked)
+            draft = _drafted(asked, basis, currency)
         return await self._write(_agreed(asked, order, basis, currency), basis)
 
     async def _basis(self, asked: Asked) -> Basis:
@@ -287,6 +289,12 @@ def _drafted(asked: Asked, basis: Basis, currency: str) -> Draft:
     draft = build(asked, basis, at=now(), currency=currency)
     draft.address, draft.source = asked.address, asked.terms.source
     return draft
+
+
+def _to_lock(draft: Draft, basis: Basis) -> set[UUID]:
+    """The promotions that the draft uses, and those that may take their place."""
+    used = {use.promotion_id for use in draft.redemptions}
+    return used | {offer.rule.id for offer in basis.offers if used and offer.is_limited}
 
 
 def _agreed(asked: Asked, order: CheckoutIn, basis: Basis, currency: str) -> Draft:

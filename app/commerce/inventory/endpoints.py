@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime
 
 from app.commerce.inventory.problems import (
     InsufficientStock,
@@ -17,21 +19,23 @@ from app.commerce.inventory.problems import (
 from app.commerce.inventory.rules import LevelFilter, LevelView, MovementFilter
 from app.commerce.inventory.schemas import (
     Adjustment,
+    DriftsRead,
     LevelRead,
     LevelUpdate,
     Loss,
+    MovementKind,
     MovementRead,
     Receipt,
     Transfer,
     TransferRead,
 )
-from app.commerce.inventory.service import InventoryService, Transferred
+from app.commerce.inventory.service import Drifts, InventoryService, Transferred, export
 from app.commerce.stores.problems import StoreNotFound
 from app.core.pagination import PageRead, Paging
 from app.core.problems import problems
 from app.kernel.access import require_module
 from app.kernel.idempotency import IdempotencyKeyReused, Idempotent, ReplayableRoute
-from app.kernel.work import service
+from app.kernel.work import Works, service
 
 router = APIRouter(
     prefix="/api/v1/admin/inventory", tags=["inventory"], route_class=ReplayableRoute
@@ -39,6 +43,7 @@ router = APIRouter(
 Inventory = Annotated[InventoryService, service(InventoryService)]
 READ = require_module("commerce", "inventory:read")
 WRITE = require_module("commerce", "inventory:write")
+_TEXT = {"type": "string"}
 _UNKNOWN = (StoreNotFound, StockItemNotFound, IdempotencyKeyReused)
 _REFUSED = (*_UNKNOWN, StockNotTracked, InsufficientStock)
 
@@ -56,17 +61,51 @@ async def list_levels(
     return PageRead[LevelRead].model_validate(found)
 
 
-@router.get("/movements", dependencies=[READ])
-async def list_movements(
-    inventory: Inventory,
-    page: Paging,
+def _wanted(
     item_id: UUID | None = None,
     store_id: UUID | None = None,
     order_id: UUID | None = None,
+    kind: MovementKind | None = None,
+    since: Annotated[AwareDatetime | None, Query(description="From this instant on.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Before this instant.")] = None,
+) -> MovementFilter:
+    return MovementFilter(item_id, store_id, order_id, kind, since, until)
+
+
+Wanted = Annotated[MovementFilter, Depends(_wanted)]
+
+
+@router.get("/movements", dependencies=[READ])
+async def list_movements(
+    inventory: Inventory, page: Paging, wanted: Wanted
 ) -> PageRead[MovementRead]:
-    """The ledger, newest first: what changed a level, when, why and by whom."""
-    found = await inventory.movements(page, MovementFilter(item_id, store_id, order_id))
+    """The ledger, newest first: what changed a level, when, why and by whom.
+
+    Of one item in one store each line says what was on hand after it.
+    """
+    found = await inventory.movements(page, wanted)
     return PageRead[MovementRead].model_validate(found)
+
+
+@router.get(
+    "/movements/export",
+    dependencies=[READ],
+    response_class=Response,
+    responses={200: {"description": "CSV.", "content": {"text/csv": {"schema": _TEXT}}}},
+)
+async def export_movements(works: Works, wanted: Wanted) -> StreamingResponse:
+    """The filtered ledger as a CSV file, streamed; the export itself is audited."""
+    return StreamingResponse(
+        await export(works, wanted),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="estoque.csv"'},
+    )
+
+
+@router.get("/drift", response_model=DriftsRead, dependencies=[READ])
+async def check_stock(inventory: Inventory) -> Drifts:
+    """Recount the books now: levels that are not the sum of their movements."""
+    return await inventory.drifts()
 
 
 @router.post(

@@ -6,16 +6,17 @@ does, so that two of them never wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, null, select
 
 from app.commerce.catalog.models import Modifier, ModifierGroup, Product, Variant
-from app.commerce.inventory.models import StockLevel, StockMovement
+from app.commerce.inventory.models import StockLevel, StockMovement, name_of
 from app.commerce.inventory.problems import StockLevelNotFound
 from app.commerce.inventory.rules import (
+    DriftView,
     LevelFilter,
     LevelView,
     MovementFilter,
@@ -87,6 +88,28 @@ FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::uuid[], $7::bigint[])
   AS r(id, store_id, item_kind, item_id, quantity)
 """
 
+# One statement, one snapshot: a sale writes both sides in one commit, so none is seen halfway.
+_DRIFTS = """
+WITH ledger AS (
+  SELECT store_id, item_id, max(item_kind) AS item_kind, sum(quantity)::bigint AS moved
+  FROM stock_movements GROUP BY store_id, item_id
+), off AS (
+  SELECT coalesce(l.store_id, m.store_id) AS store_id, coalesce(l.item_id, m.item_id) AS item_id,
+    coalesce(l.item_kind, m.item_kind) AS item_kind, l.on_hand, coalesce(m.moved, 0) AS ledger
+  FROM stock_levels l
+  FULL JOIN ledger m ON m.store_id = l.store_id AND m.item_id = l.item_id
+  WHERE coalesce(l.on_hand, 0) <> coalesce(m.moved, 0)
+)
+SELECT off.store_id, s.name AS store_name, off.item_kind, off.item_id,
+  coalesce((SELECT name FROM products WHERE id = off.item_id),
+    (SELECT p.name || ' - ' || v.name FROM variants v JOIN products p ON p.id = v.product_id
+     WHERE v.id = off.item_id),
+    (SELECT name FROM modifiers WHERE id = off.item_id), '') AS item_name,
+  off.on_hand, off.ledger
+FROM off JOIN stores s ON s.id = off.store_id
+ORDER BY off.item_id, off.store_id LIMIT $1
+"""
+
 
 class InventoryRepository(Repository[StockLevel]):
     model = StockLevel
@@ -145,6 +168,15 @@ class InventoryRepository(Repository[StockLevel]):
             )
         return any(r["on_hand"] == r["quantity"] for r in raised)
 
+    async def drifts(self, limit: int) -> list[DriftView]:
+        """Levels that are not the sum of their movements, as they stand at this moment."""
+        rows = await (await self.raw()).fetch(_DRIFTS, limit)
+        return [DriftView(**dict(row)) for row in rows]
+
+    async def store_names(self) -> dict[UUID, str]:
+        found = await self.session.execute(select(Store.id, Store.name))
+        return {row.id: row.name for row in found}
+
     async def view(self, level_id: UUID) -> LevelView:
         """One level with its names. Raises StockLevelNotFound."""
         found = await self.session.execute(_levels().where(StockLevel.id == level_id))
@@ -160,7 +192,7 @@ class InventoryRepository(Repository[StockLevel]):
         if wanted.low:
             statement = statement.where(StockLevel.on_hand <= func.coalesce(StockLevel.low_at, 0))
         if wanted.query:
-            statement = statement.where(holds(_name_of(StockLevel), wanted.query))
+            statement = statement.where(holds(name_of(StockLevel), wanted.query))
         if page.cursor is not None:
             statement = statement.where(StockLevel.id < page.cursor)
         statement = statement.order_by(StockLevel.id.desc()).limit(page.limit + 1)
@@ -177,25 +209,53 @@ class InventoryRepository(Repository[StockLevel]):
             line.store_id,
             line.item_kind,
             line.item_id,
-            _name_of(line),
+            name_of(line),
             line.kind,
             line.quantity,
             line.order_id,
             line.reason,
             line.actor_name,
+            _balance(wanted),
         )
-        if wanted.item_id is not None:
-            statement = statement.where(line.item_id == wanted.item_id)
-        if wanted.store_id is not None:
-            statement = statement.where(line.store_id == wanted.store_id)
-        if wanted.order_id is not None:
-            statement = statement.where(line.order_id == wanted.order_id)
+        statement = statement.where(*_asked(wanted))
         if page.cursor is not None:
             statement = statement.where(line.id < page.cursor)
         statement = statement.order_by(line.id.desc()).limit(page.limit + 1)
-        rows = [MovementView(*row) for row in await self.session.execute(statement)]
+        rows = [MovementView(*tuple(row)) for row in await self.session.execute(statement)]
         items = rows[: page.limit]
         return Page(items, items[-1].id if len(rows) > page.limit else None)
+
+
+def _asked(wanted: MovementFilter) -> Iterator[ColumnElement[bool]]:
+    line = StockMovement
+    exact = {
+        line.item_id: wanted.item_id,
+        line.store_id: wanted.store_id,
+        line.order_id: wanted.order_id,
+        line.kind: wanted.kind,
+    }
+    yield from (column == value for column, value in exact.items() if value is not None)
+    if wanted.since is not None:
+        yield line.created_at >= wanted.since
+    if wanted.until is not None:
+        yield line.created_at < wanted.until
+
+
+def _balance(wanted: MovementFilter) -> ColumnElement[int | None]:
+    """The sum of the ledger up to a line, whatever else is left out of the list."""
+    if wanted.item_id is None or wanted.store_id is None:
+        return cast(null(), BigInteger)
+    whole = (
+        select(
+            StockMovement.id,
+            cast(
+                func.sum(StockMovement.quantity).over(order_by=StockMovement.id), BigInteger
+            ).label("balance"),
+        )
+        .where(StockMovement.item_id == wanted.item_id, StockMovement.store_id == wanted.store_id)
+        .cte("whole")
+    )
+    return select(whole.c.balance).where(whole.c.id == StockMovement.id).scalar_subquery()
 
 
 def _arguments(change: StockChange) -> tuple[object, ...]:
@@ -244,25 +304,6 @@ _SELLABLE: dict[str, Callable[[UUID], Select[str]]] = {
 }
 
 
-def _name_of(row: type[StockLevel] | type[StockMovement]) -> ColumnElement[str]:
-    """The item's name, also of a deleted one; looked up per row by key, so a page costs a page."""
-    variant = (
-        select(Product.name + " - " + Variant.name)
-        .select_from(Variant)
-        .join(Product, Product.id == Variant.product_id)
-        .where(Variant.id == row.item_id)
-    )
-    name = case(
-        (
-            row.item_kind == "product",
-            select(Product.name).where(Product.id == row.item_id).scalar_subquery(),
-        ),
-        (row.item_kind == "variant", variant.scalar_subquery()),
-        else_=select(Modifier.name).where(Modifier.id == row.item_id).scalar_subquery(),
-    )
-    return func.coalesce(name, "")
-
-
 def _levels() -> Select[UUID, UUID, str, str, UUID, str, int, int | None]:
     return select(
         StockLevel.id,
@@ -270,7 +311,7 @@ def _levels() -> Select[UUID, UUID, str, str, UUID, str, int, int | None]:
         Store.name,
         StockLevel.item_kind,
         StockLevel.item_id,
-        _name_of(StockLevel),
+        name_of(StockLevel),
         StockLevel.on_hand,
         StockLevel.low_at,
     ).join(Store, Store.id == StockLevel.store_id)

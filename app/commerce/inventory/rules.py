@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.contracts.commerce import StockLow
+from app.contracts.commerce import StockDrifted, StockLow
 from app.contracts.notices import Wording
 
 
@@ -75,6 +76,25 @@ class MovementView:
     order_id: UUID | None
     reason: str | None
     actor_name: str
+    balance: int | None
+    """What the ledger says was on hand after this line; None: not asked of one item."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftView:
+    """A level that is not what its ledger adds up to."""
+
+    store_id: UUID
+    store_name: str
+    item_kind: str
+    item_id: UUID
+    item_name: str
+    on_hand: int | None
+    ledger: int
+
+    @property
+    def difference(self) -> int:
+        return (self.on_hand or 0) - self.ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +109,38 @@ class MovementFilter:
     item_id: UUID | None = None
     store_id: UUID | None = None
     order_id: UUID | None = None
+    kind: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+COLUMNS = (
+    "data", "loja", "tipo de item", "item", "movimento", "quantidade", "saldo", "pedido", "motivo",
+    "quem",
+)  # fmt: skip
+"""The head of the ledger as a file."""
+
+
+def csv_row(line: MovementView, stores: Mapping[UUID, str]) -> list[object]:
+    return [
+        line.created_at.isoformat(), stores.get(line.store_id, ""), line.item_kind,
+        line.item_name, line.kind, line.quantity, line.balance, line.order_id, line.reason,
+        line.actor_name,
+    ]  # fmt: skip
+
+
+def drift_line(drift: DriftView) -> str:
+    """A level that does not add up, as the shop's people read it."""
+    shown = "sem controle" if drift.on_hand is None else f"{drift.on_hand} em estoque"
+    return f"{drift.item_name}, {drift.store_name}: {shown}, {drift.ledger} pelos movimentos"
+
+
+def drift_notice(event: StockDrifted) -> Wording:
+    """What the staff are told when stock and ledger disagree."""
+    more = " e outros" if event.more or len(event.lines) > 1 else ""
+    return Wording(
+        "Estoque não confere", f"{event.lines[0]}{more}. Conte e ajuste.", "/admin/inventory"
+    )
 
 
 def report_line(level: LevelView) -> str:

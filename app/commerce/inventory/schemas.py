@@ -135,3 +135,24 @@ class MovementRead(Output):
     order_id: UUID | None
     reason: str | None
     actor_name: str
+    balance: int | None = Field(
+        None, description="On hand after this line; given when item_id and store_id are asked."
+    )
+
+
+class DriftRead(Output):
+    store_id: UUID
+    store_name: str
+    item_kind: ItemKind
+    item_id: UUID
+    item_name: str = Field(examples=["Pizza calabresa - Grande"])
+    on_hand: int | None = Field(description="What the level says; null: it is not tracked.")
+    ledger: int = Field(description="What its movements add up to.")
+    difference: int
+
+
+class DriftsRead(Output):
+    """Levels that are not the sum of their movements; empty when the books are exact."""
+
+    items: list[DriftRead]
+    more: bool

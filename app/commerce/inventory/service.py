@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator
+from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
 from app.commerce.inventory.problems import (
@@ -13,22 +14,59 @@ from app.commerce.inventory.problems import (
 )
 from app.commerce.inventory.repository import InventoryRepository
 from app.commerce.inventory.rules import (
+    COLUMNS,
+    DriftView,
     LevelFilter,
     LevelView,
     MovementFilter,
     MovementView,
     StockChange,
     StockMoved,
+    csv_row,
+    drift_line,
     report_line,
 )
 from app.commerce.inventory.schemas import Adjustment, Loss, Receipt, StockItem, Transfer
 from app.commerce.stores.problems import StoreNotFound
-from app.contracts.commerce import CatalogChanged, StockLow, StockReported
+from app.contracts.commerce import CatalogChanged, StockDrifted, StockLow, StockReported
 from app.core.pagination import Page, PageRequest
-from app.kernel.work import Work
+from app.core.tabular import csv_lines
+from app.kernel.work import Work, WorkFactory
 
 _REPORTED = 50
 """Most items that one report names."""
+
+
+_DRIFTS = 200
+_BATCH = 500
+
+
+async def export(works: WorkFactory, wanted: MovementFilter) -> AsyncGenerator[bytes, None]:
+    """The ledger as CSV, newest first, in batches; the export itself is an audit line."""
+    async with works() as work:
+        filters = sorted(name for name, value in asdict(wanted).items() if value is not None)
+        work.record("commerce.stock_ledger_exported", "stock_movement", None, filters=filters)
+        stores = await InventoryRepository(work.session).store_names()
+    return _batches(works, wanted, stores)
+
+
+async def _batches(
+    works: WorkFactory, wanted: MovementFilter, stores: dict[UUID, str]
+) -> AsyncGenerator[bytes, None]:
+    page: PageRequest | None = PageRequest(_BATCH)
+    yield csv_lines([COLUMNS])
+    while page is not None:
+        # A Work per batch: a slow reader holds no transaction open.
+        async with works() as work:
+            found = await InventoryRepository(work.session).movements(page, wanted)
+        yield csv_lines(csv_row(line, stores) for line in found.items)
+        page = PageRequest(_BATCH, found.next_cursor) if found.next_cursor else None
+
+
+@dataclass(frozen=True, slots=True)
+class Drifts:
+    items: list[DriftView]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +98,24 @@ class InventoryService:
                 )
             )
 
+    async def drifts(self) -> Drifts:
+        """Levels that are not the sum of their movements, at most 200."""
+        found = await self.stock.drifts(_DRIFTS + 1)
+        return Drifts(found[:_DRIFTS], len(found) > _DRIFTS)
+
+    async def check(self, check_id: UUID) -> None:
+        """Tell the staff and the metrics what does not add up; silent when everything does."""
+        found = await self.drifts()
+        self.work.runtime.vitals.found("stock", len(found.items))
+        if found.items:
+            self.work.publish(
+                StockDrifted(
+                    stock_check_id=check_id,
+                    lines=[drift_line(drift) for drift in found.items[:_REPORTED]],
+                    more=found.more or len(found.items) > _REPORTED,
+                )
+            )
+
     async def receive(self, body: Receipt) -> LevelView:
         """Goods came in; an untracked item is tracked from now on.
 
@@ -87,6 +143,23 @@ class InventoryService:
         change = self._change(body, "adjustment", counted - level.on_hand, body.reason)
         moved = await self._moved(change) if change.quantity else level
         return await self._told(change, replace(moved, before=None) if begun else moved, name)
+
+    async def has_store(self, store_id: UUID) -> bool:
+        return await self.stock.has_store(store_id)
+
+    async def correct(
+        self, store_id: UUID, item_kind: str, item_id: UUID, units: int, reason: str
+    ) -> None:
+        """Book what a count found of a level that the caller has locked; also of an item that is
+        no longer sold. Nothing is booked for nothing. Raises StockNotTracked, InsufficientStock.
+        """
+        if not units:
+            return
+        change = StockChange(
+            store_id, item_kind, item_id, "adjustment", units, reason, self.work.actor.name
+        )
+        name = await self.stock.item_name(item_kind, item_id) or ""
+        await self._told(change, await self._moved(change), name)
 
     async def lose(self, body: Loss) -> LevelView:
         """Goods are gone: broken, expired, stolen.
