@@ -28,11 +28,14 @@ from app.commerce.catalog.problems import (
     ModifierGroupNotFound,
     ModifierNotFound,
     ProductNotFound,
+    SkuTaken,
     SlugTaken,
     TooManyCategories,
     VariantNotFound,
+    WrongMedium,
 )
 from app.commerce.catalog.schemas import (
+    WORDS,
     CategoryCreate,
     CategoryOrder,
     CategoryRead,
@@ -164,7 +167,7 @@ async def list_deleted_products(assortment: Assortment, page: Paging) -> PageRea
 
 @router.post(
     "/products/{product_id}/restore",
-    responses=problems(ProductNotFound, CategoryNotFound, CategoryDeleted),
+    responses=problems(ProductNotFound, CategoryNotFound, CategoryDeleted, SkuTaken),
     dependencies=[WRITE, Idempotent],
 )
 async def restore_product(
@@ -189,11 +192,11 @@ async def duplicate_product(product_id: UUID, assortment: Assortment) -> Product
 async def list_products(
     products: Products,
     page: Paging,
-    query: Annotated[str, Query(max_length=80, description="Words in name or SKU.")] = "",
+    query: Annotated[str, Query(max_length=80, description=WORDS)] = "",
     category_id: UUID | None = None,
     is_active: bool | None = None,
 ) -> PageRead[ProductSummary]:
-    """Products, newest first."""
+    """Products, newest first; with ``query`` the best match first."""
     found = await products.page(page, query, category_id, is_active)
     return PageRead[ProductSummary].model_validate(found)
 
@@ -202,7 +205,14 @@ async def list_products(
     "/products",
     status_code=201,
     responses=problems(
-        CategoryNotFound, ImageNotFound, SlugTaken, ExternalRefTaken, Invalid, CompareAtTooLow
+        CategoryNotFound,
+        ImageNotFound,
+        WrongMedium,
+        SkuTaken,
+        SlugTaken,
+        ExternalRefTaken,
+        Invalid,
+        CompareAtTooLow,
     ),
     dependencies=[WRITE, Idempotent],
 )
@@ -223,6 +233,8 @@ async def read_product(product_id: UUID, products: Products) -> ProductRead:
         ProductNotFound,
         CategoryNotFound,
         ImageNotFound,
+        WrongMedium,
+        SkuTaken,
         SlugTaken,
         ExternalRefTaken,
         Invalid,
@@ -275,7 +287,7 @@ async def set_store_override(
     "/products/{product_id}/variants",
     status_code=201,
     response_model=VariantRead,
-    responses=problems(ProductNotFound),
+    responses=problems(ProductNotFound, SkuTaken),
     dependencies=[WRITE, Idempotent],
 )
 async def create_variant(product_id: UUID, body: VariantCreate, products: Products) -> Variant:
@@ -286,7 +298,7 @@ async def create_variant(product_id: UUID, body: VariantCreate, products: Produc
 @router.patch(
     "/products/{product_id}/variants/{variant_id}",
     response_model=VariantRead,
-    responses=problems(ProductNotFound, VariantNotFound),
+    responses=problems(ProductNotFound, VariantNotFound, SkuTaken),
     dependencies=[WRITE],
 )
 async def update_variant(

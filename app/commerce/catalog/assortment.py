@@ -27,7 +27,8 @@ from app.kernel.work import Work
 _MAX_TAGS = 20
 _COPIED = (
     "category_id", "description", "price_cents", "compare_at_cents", "position", "for_delivery",
-    "for_pickup", "dietary_tags", "image_file_ids", "attributes",
+    "for_pickup", "dietary_tags", "image_file_ids", "video_file_ids", "media_alts", "attributes",
+    "windows",
 )  # fmt: skip
 
 Row = Mapping[str, object]
@@ -128,7 +129,7 @@ class AssortmentService:
         """Bring a deleted product back as it was, with another slug when its own was taken; one
         that was not deleted stays as it is.
 
-        Raises ProductNotFound, CategoryNotFound, CategoryDeleted.
+        Raises ProductNotFound, CategoryNotFound, CategoryDeleted, SkuTaken.
         """
         product = await self.products.get_any(product_id)
         try:
@@ -140,6 +141,7 @@ class AssortmentService:
         if category_id is not None:
             product.category_id = category_id
         product.slug = free_slug(product.slug, await self.products.slugs_like(product.slug))
+        await self.products.restore_variants(product_id, product.deleted_at)
         product.deleted_at = None
         await self.products.flush()
         tell(self.work, "product", "created", product.id, product.name)

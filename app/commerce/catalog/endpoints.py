@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.commerce.catalog.schemas import MenuProduct, MenuRead
-from app.commerce.catalog.service import MenuService
+from app.commerce.catalog.menu_schemas import MenuProduct, MenuRead
+from app.commerce.catalog.schemas import WORDS
 from app.commerce.catalog.snapshot import menus
+from app.commerce.catalog.storefront import MenuService
 from app.commerce.stores.problems import StoreNotFound
 from app.core.pagination import PageRead, Paging
 from app.core.problems import problems
@@ -61,11 +62,10 @@ async def search_menu(
     menu: Menus,
     page: Paging,
     store: StoreSlug = "",
-    query: Annotated[
-        str, Query(max_length=80, description="Words in name or SKU; accents do not matter.")
-    ] = "",
+    query: Annotated[str, Query(max_length=80, description=WORDS)] = "",
     category: Annotated[str, Query(max_length=80, description="Slug or id.")] = "",
 ) -> Response:
-    """Search what a store sells, newest first; the same products as in its menu."""
+    """Search what a store sells, the best match first; without words the newest first. The same
+    products as in its menu."""
     body = await menu.search(store, query, category, page)
     return Response(body, media_type="application/json")

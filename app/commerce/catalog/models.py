@@ -35,6 +35,11 @@ class Category(TenantModel):
     slug: Mapped[str]
     position: Mapped[int] = mapped_column(server_default="0")
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    windows: Mapped[list[dict[str, Any]]] = mapped_column(JSONB(), server_default=text("'[]'"))
+    """Weekly hours of the store's clock in which its products are sold; none: always."""
+    is_paused: Mapped[bool] = mapped_column(server_default=text("false"))
+    paused_until: Mapped[datetime | None]
+    """When a pause ends by itself."""
     deleted_at: Mapped[datetime | None]
 
 
@@ -108,7 +113,25 @@ class Product(TenantModel):
             unique=True,
             postgresql_where=text("external_ref IS NOT NULL"),
         ),
+        Index(
+            "products_tenant_id_sku_key",
+            "tenant_id",
+            "sku",
+            unique=True,
+            postgresql_where=text("sku IS NOT NULL AND deleted_at IS NULL"),
+        ),
         Index("products_tenant_id_category_id_idx", "tenant_id", "category_id", "position"),
+        # Used by find_products() alone: its operators may use no index under row level security.
+        # Without a pending list, which after an import every search would walk.
+        Index(
+            "products_search_idx",
+            "tenant_id",
+            "search_text",
+            postgresql_using="gin",
+            postgresql_ops={"search_text": "gin_trgm_ops"},
+            postgresql_with={"fastupdate": "off"},
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
         CheckConstraint("price_cents >= 0", name="price_cents"),
         CheckConstraint("compare_at_cents > price_cents", name="compare_at_cents"),
     )
@@ -126,8 +149,16 @@ class Product(TenantModel):
     for_pickup: Mapped[bool] = mapped_column(server_default=text("true"))
     dietary_tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
     image_file_ids: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    video_file_ids: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
+    media_alts: Mapped[dict[str, str]] = mapped_column(JSONB(), server_default=text("'{}'"))
+    """What an image or a video shows, by file id."""
     attributes: Mapped[dict[str, Any]] = mapped_column(JSONB(), server_default=text("'{}'"))
     """Facts of the merchant's own, e.g. weight_g, dimensions_cm."""
+    windows: Mapped[list[dict[str, Any]]] = mapped_column(JSONB(), server_default=text("'[]'"))
+    """Weekly hours of the store's clock in which it is sold; none: always."""
+    is_paused: Mapped[bool] = mapped_column(server_default=text("false"))
+    paused_until: Mapped[datetime | None]
+    """When a pause ends by itself."""
     external_ref: Mapped[str | None]
     """Key of the system it was imported from; imports match by it."""
     search_text: Mapped[str] = mapped_column(
@@ -158,6 +189,13 @@ class Variant(TenantModel):
         within_tenant("product_id", "products", ondelete="CASCADE"),
         CheckConstraint("price_cents >= 0", name="price_cents"),
         Index("variants_tenant_id_product_id_idx", "tenant_id", "product_id"),
+        Index(
+            "variants_tenant_id_sku_key",
+            "tenant_id",
+            "sku",
+            unique=True,
+            postgresql_where=text("sku IS NOT NULL AND deleted_at IS NULL"),
+        ),
     )
 
     product_id: Mapped[UUID]

@@ -32,7 +32,12 @@ class ModifierNotFound(NotFound):
 
 class ImageNotFound(NotFound):
     code = "image-not-found"
-    title = "An image was never uploaded: upload it first, then use the id of the answer."
+    title = "An image or video was never uploaded: upload it first, then use the id of the answer."
+
+
+class WrongMedium(Invalid):
+    code = "wrong-medium"
+    title = "image_file_ids takes images, video_file_ids MP4 and WebM: see ids for those that err."
 
 
 class CategoryNotEmpty(Conflict):
@@ -53,6 +58,11 @@ class TooManyCategories(Conflict):
 class SlugTaken(Conflict):
     code = "slug-taken"
     title = "Another one has this slug: choose a different one, or leave it out."
+
+
+class SkuTaken(Conflict):
+    code = "sku-taken"
+    title = "Another product or variant has this SKU: choose a different one, or change that one."
 
 
 class ExternalRefTaken(Conflict):

@@ -1,18 +1,18 @@
-"""Queries over the catalogue: the ORM for its editors, hand-written statements for the menu."""
+"""Queries of the catalogue's editors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
 from asyncpg import Record
 from sqlalchemy import Select, delete, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
+from app.commerce.catalog.menu import FIND, page_of_ids
 from app.commerce.catalog.models import (
     Category,
     Modifier,
@@ -27,99 +27,13 @@ from app.commerce.catalog.problems import (
     ExternalRefTaken,
     ModifierGroupNotFound,
     ProductNotFound,
+    SkuTaken,
     SlugTaken,
     VariantNotFound,
 )
 from app.commerce.stores.models import Store
-from app.core.database import raw
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
-
-# The statements of the menu are hand-written on the driver (DESIGN §12): seven whatever the
-# size, each flat; the ORM with selectinload took 19 times the CPU.
-# Each answers one text, a JSON object per line, which the event loop takes in as one value:
-# rows of 10,000 products kept it busy for 150 ms, and nobody else was served meanwhile.
-
-_STORE = """
-SELECT s.id, s.slug, s.name, s.phone, s.timezone, s.delivery_enabled, s.pickup_enabled,
-  s.min_order_cents, l.key AS logo, b.key AS banner
-FROM stores s
-LEFT JOIN files l ON l.id = s.logo_file_id
-LEFT JOIN files b ON b.id = s.banner_file_id
-WHERE s.is_active AND ($1 = '' OR s.slug = $1) ORDER BY s.id LIMIT 1
-"""
-
-
-def _as_lines(statement: str) -> tuple[str, str]:
-    """The statement for all products, and the one for some, which means its bracketed part."""
-    whole = f"SELECT string_agg(row_to_json(x)::text, E'\\n') FROM ({statement}) x"  # noqa: S608
-    return whole, whole.replace("/*", "").replace("*/", "")
-
-
-_CATEGORIES, _ = _as_lines("""
-SELECT id, slug, name FROM categories WHERE is_active AND deleted_at IS NULL
-ORDER BY position, name, id
-""")
-
-_SOLD_HERE = """
-FROM products p
-JOIN categories k ON k.id = p.category_id
-LEFT JOIN store_products o ON o.product_id = p.id AND o.store_id = $1
-WHERE p.is_active AND p.deleted_at IS NULL AND k.is_active AND k.deleted_at IS NULL
-  AND coalesce(o.is_available, true)
-"""
-
-# A store's own price may lie above the price before: then nothing is crossed out.
-_PRODUCTS = _as_lines(
-    """
-SELECT p.id, p.category_id, p.slug, p.name, p.description,
-  coalesce(o.price_cents, p.price_cents) AS price_cents,
-  CASE WHEN p.compare_at_cents > coalesce(o.price_cents, p.price_cents)
-       THEN p.compare_at_cents END AS compare_at_cents,
-  p.image_file_ids AS images, p.dietary_tags, p.for_delivery, p.for_pickup,
-  coalesce((SELECT l.on_hand > 0 FROM stock_levels l
-            WHERE l.store_id = $1 AND l.item_id = p.id), true) AS available
-"""  # noqa: S608 - made of constants
-    + _SOLD_HERE
-    + """ /*AND p.id = ANY ($2)*/
-ORDER BY k.position, k.name, k.id, p.position, p.name, p.id
-"""
-)
-
-_VARIANTS = _as_lines("""
-SELECT v.product_id, v.id, v.name, v.price_cents,
-  coalesce((SELECT l.on_hand > 0 FROM stock_levels l
-            WHERE l.store_id = $1 AND l.item_id = v.id), true) AS available
-FROM variants v
-WHERE v.is_active AND v.deleted_at IS NULL /*AND v.product_id = ANY ($2)*/
-ORDER BY v.position, v.id
-""")
-
-_LINKS = _as_lines("""
-SELECT product_id, array_agg(group_id ORDER BY position, id) AS group_ids
-FROM product_modifier_groups /*WHERE product_id = ANY ($1)*/
-GROUP BY product_id
-""")
-
-_GROUPS = _as_lines("""
-SELECT g.id, g.name, g.min_choices, g.max_choices, g.free_quantity,
-  json_agg(json_build_object('id', m.id, 'name', m.name, 'price_cents', m.price_cents,
-    'available', coalesce((SELECT l.on_hand > 0 FROM stock_levels l
-                           WHERE l.store_id = $1 AND l.item_id = m.id), true),
-    'max_quantity', m.max_quantity) ORDER BY m.position, m.id) AS modifiers
-FROM modifier_groups g JOIN modifiers m ON m.group_id = g.id AND m.is_active
-WHERE g.is_active AND g.deleted_at IS NULL /*AND g.id IN (
-  SELECT group_id FROM product_modifier_groups WHERE product_id = ANY ($2))*/
-GROUP BY g.tenant_id, g.id
-""")
-
-# The ids are text: what is no UUID names no file, and must not fail the menu.
-_IMAGES = _as_lines("""
-SELECT id, key FROM files WHERE id = ANY (ARRAY(
-  SELECT DISTINCT CASE WHEN i ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN i::uuid END
-  FROM products p, unnest(p.image_file_ids) i
-  WHERE p.is_active AND p.deleted_at IS NULL /*AND p.id = ANY ($1)*/))
-""")
 
 # Edits of many products: rows are taken in the order of their ids, then one statement per kind.
 _HELD = """
@@ -147,71 +61,22 @@ _EDITS = {
     )
 }
 
-_FILES = "SELECT id, key FROM files WHERE id = ANY ($1::uuid[])"
 
-# LIKE is not leakproof, so no index serves it under row level security (DESIGN §6): the filter
-# walks the tenant's products backwards by id and stops at a full page.
-_SEARCH = f"""
-SELECT p.id {_SOLD_HERE} AND p.search_text LIKE ALL ($2::text[])
-  AND ($3 = '' OR k.slug = $3 OR k.id::text = $3) AND ($4::uuid IS NULL OR p.id < $4)
-ORDER BY p.id DESC LIMIT $5
+# One SKU may be a product's or a variant's: two tables, so whoever takes one holds its lock.
+_CLAIM_SKU = """
+SELECT pg_advisory_xact_lock(hashtextextended(app_tenant_id()::text || ':' || $1, 30))
 """
-
-Lines = str | None
-"""JSON objects, one per line; None: there are none."""
-
-
-@dataclass(frozen=True, slots=True)
-class MenuParts:
-    """What a menu is made of, in the order it is shown."""
-
-    categories: Lines
-    products: Lines
-    variants: Lines
-    links: Lines
-    groups: Lines
-    images: Lines
-
-
-class MenuRepository:
-    """What the storefront reads, in a fixed number of statements."""
-
-    def __init__(self, session: AsyncSession) -> None:
-        self.session = session
-
-    async def store(self, slug: str) -> Record | None:
-        """The active store with this slug; '': the first one."""
-        return await (await raw(self.session)).fetchrow(_STORE, slug)
-
-    async def parts(self, store_id: UUID, products: Sequence[UUID] | None = None) -> MenuParts:
-        """All that the store sells, or of ``products`` what it sells."""
-        fetch = (await raw(self.session)).fetchval
-        some, which = products is not None, () if products is None else (products,)
-        return MenuParts(
-            categories=await fetch(_CATEGORIES),
-            products=await fetch(_PRODUCTS[some], store_id, *which),
-            variants=await fetch(_VARIANTS[some], store_id, *which),
-            links=await fetch(_LINKS[some], *which),
-            groups=await fetch(_GROUPS[some], store_id, *which),
-            images=await fetch(_IMAGES[some], *which),
-        )
-
-    async def search(
-        self, store_id: UUID, patterns: Sequence[str], category: str, page: PageRequest
-    ) -> Page[UUID]:
-        """One page of what the store sells and every pattern matches, newest first."""
-        driver = await raw(self.session)
-        rows = await driver.fetch(
-            _SEARCH, store_id, patterns, category, page.cursor, page.limit + 1
-        )
-        ids = [row["id"] for row in rows[: page.limit]]
-        return Page(ids, ids[-1] if len(rows) > page.limit else None)
-
-
-async def file_keys(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, str]:
-    """The storage keys of those of the files that exist."""
-    rows = await (await raw(session)).fetch(_FILES, list(ids))
-    return {row["id"]: row["key"] for row in rows}
+_HAS_SKU = """
+SELECT EXISTS (SELECT FROM products
+    WHERE sku = $1 AND deleted_at IS NULL AND id IS DISTINCT FROM $2::uuid)
+  OR EXISTS (SELECT FROM variants
+    WHERE sku = $1 AND deleted_at IS NULL AND id IS DISTINCT FROM $2::uuid)
+"""
+_SKUS_OF = """
+SELECT id, sku FROM products WHERE id = $1 AND sku IS NOT NULL
+UNION ALL SELECT id, sku FROM variants WHERE product_id = $1 AND deleted_at = $2
+  AND sku IS NOT NULL ORDER BY sku
+"""
 
 
 class CategoryRepository(Repository[Category]):
@@ -257,6 +122,7 @@ class ProductRepository(Repository[Product]):
     conflicts: ClassVar = {
         "products_tenant_id_slug_key": SlugTaken,
         "products_tenant_id_external_ref_key": ExternalRefTaken,
+        "products_tenant_id_sku_key": SkuTaken,
     }
 
     def query(self) -> Select[Product]:
@@ -279,21 +145,31 @@ class ProductRepository(Repository[Product]):
         return found
 
     async def filtered(
-        self,
-        page: PageRequest,
-        *,
-        patterns: Sequence[str],
-        category_id: UUID | None,
-        is_active: bool | None,
+        self, page: PageRequest, category_id: UUID | None, is_active: bool | None
     ) -> Page[Product]:
+        """One page, the newest first."""
         statement = self.query()
-        for pattern in patterns:
-            statement = statement.where(Product.search_text.like(pattern))
         if category_id is not None:
             statement = statement.where(Product.category_id == category_id)
         if is_active is not None:
             statement = statement.where(Product.is_active.is_(is_active))
         return await self.page(statement, page)
+
+    async def named(
+        self,
+        words: Sequence[str],
+        page: PageRequest,
+        category_id: UUID | None,
+        is_active: bool | None,
+    ) -> Page[Product]:
+        """One page of what the words name, the best first."""
+        category = str(category_id) if category_id else ""
+        rows = await (await self.raw()).fetch(
+            FIND, words, category, is_active, None, page.cursor, page.limit + 1
+        )
+        ids = page_of_ids(rows, page)
+        found = {p.id: p for p in await self.all(self.query().where(Product.id.in_(ids.items)))}
+        return Page([found[i] for i in ids.items if i in found], ids.next_cursor)
 
     async def held(self, ids: Sequence[UUID]) -> dict[UUID, Mapping[str, object]]:
         """Those of the products that exist, taken for a change."""
@@ -327,6 +203,37 @@ class ProductRepository(Repository[Product]):
         )
         return set(await self.session.scalars(statement))
 
+    async def claim_sku(self, sku: str | None, owner_id: UUID | None = None) -> None:
+        """Wait for whoever takes this SKU, until the commit. Raises SkuTaken when a product or
+        variant other than ``owner_id`` has it."""
+        if sku is None:
+            return
+        driver = await self.raw()
+        await driver.execute(_CLAIM_SKU, sku)
+        if await driver.fetchval(_HAS_SKU, sku, owner_id):
+            raise SkuTaken()
+
+    async def delete_variants(self, product_id: UUID, at: datetime) -> None:
+        """They go with their product, and their SKUs are free."""
+        await (await self.raw()).execute(
+            "UPDATE variants SET deleted_at = $2 WHERE product_id = $1 AND deleted_at IS NULL",
+            product_id,
+            at,
+        )
+
+    async def restore_variants(self, product_id: UUID, at: datetime) -> None:
+        """Bring back those that went with their product. Raises SkuTaken when one's SKU, or the
+        product's, is another's by now."""
+        driver = await self.raw()
+        going = await driver.fetch(_SKUS_OF, product_id, at)
+        for row in going:
+            await self.claim_sku(row["sku"], row["id"])
+        await driver.execute(
+            "UPDATE variants SET deleted_at = NULL WHERE product_id = $1 AND deleted_at = $2",
+            product_id,
+            at,
+        )
+
     async def links(self, product_id: UUID) -> Sequence[ProductModifierGroup]:
         found = select(ProductModifierGroup).where(ProductModifierGroup.product_id == product_id)
         return (await self.session.scalars(found)).all()
@@ -342,6 +249,7 @@ class ProductRepository(Repository[Product]):
 class VariantRepository(Repository[Variant]):
     model = Variant
     missing = VariantNotFound
+    conflicts: ClassVar = {"variants_tenant_id_sku_key": SkuTaken}
 
     async def of(self, product_id: UUID, variant_id: UUID) -> Variant:
         """The product's variant, taken for a change. Raises VariantNotFound."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, JsonValue, StringConstraints, field_validator
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 from pydantic.config import JsonValue as ExampleValue
 
+from app.commerce.stores.schemas import Hours, WeeklyIntervalRead
 from app.core.ids import new_id
 from app.core.schema import FreeJson, Input, Output
 
 MAX_CENTS = 100_000_000
 """One million: a price above it is a typing error."""
+
+WORDS = (
+    "Words in name or SKU, whatever their accents and case; where nothing holds them all, what "
+    "resembles them is found."
+)
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=80)]
@@ -23,12 +30,36 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 Description = Annotated[str, StringConstraints(max_length=4000)]
 Tags = Annotated[list[Tag], Field(max_length=20, examples=[["vegetariano", "sem glúten"]])]
 Images = Annotated[list[UUID], Field(max_length=12, description="Uploaded files, cover first.")]
+Videos = Annotated[
+    list[UUID], Field(max_length=3, description="Uploaded MP4 or WebM files, at most 20 MB each.")
+]
+Alts = Annotated[
+    dict[UUID, Annotated[str, StringConstraints(max_length=200)]],
+    Field(max_length=15, description="By file id, what an image or a video shows."),
+]
 Attributes = Annotated[
     dict[Annotated[str, StringConstraints(min_length=1, max_length=40)], FreeJson],
     Field(max_length=50, examples=[{"weight_g": 450}]),
 ]
 CompareAt = Annotated[
     int, Field(gt=0, le=MAX_CENTS, description="The price before, crossed out; above the price.")
+]
+Windows = Annotated[
+    Hours,
+    Field(
+        description="Weekly hours on the store's clock in which it is sold, e.g. a lunch menu; "
+        "none: always.",
+        examples=[[{"weekday": 0, "opens": "11:00", "closes": "15:00"}]],
+    ),
+]
+Paused = Annotated[bool, Field(description="Not sold until this is false, or paused_until.")]
+_Moment = Annotated[
+    AwareDatetime,
+    # What every clock and every reader of the menu can hold, in any timezone.
+    Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC)),
+]
+PausedUntil = Annotated[
+    _Moment | None, Field(description="When the pause ends by itself; sets is_paused.")
 ]
 Choices = Annotated[int, Field(ge=0, le=100)]
 
@@ -50,6 +81,7 @@ class CategoryCreate(Input):
     slug: Slug | None = Field(None, description="Made from the name when left out.")
     position: Position = 0
     is_active: bool = True
+    windows: Windows = Field(default_factory=list)
 
 
 class CategoryUpdate(Input):
@@ -59,6 +91,9 @@ class CategoryUpdate(Input):
     slug: Slug = Field(default_factory=str)
     position: Position = Field(default_factory=int)
     is_active: bool = Field(default_factory=bool)
+    windows: Windows = Field(default_factory=list)
+    is_paused: Paused = Field(default_factory=bool)
+    paused_until: PausedUntil = None
 
 
 class CategoryOrder(Input):
@@ -75,6 +110,9 @@ class CategoryRead(Output):
     slug: str
     position: int
     is_active: bool
+    windows: list[WeeklyIntervalRead]
+    is_paused: bool
+    paused_until: datetime | None
 
 
 class ModifierWrite(Input):
@@ -201,8 +239,11 @@ class ProductCreate(Input):
     for_pickup: bool = True
     dietary_tags: Tags = Field(default_factory=list)
     image_file_ids: Images = Field(default_factory=list)
+    video_file_ids: Videos = Field(default_factory=list)
+    media_alts: Alts = Field(default_factory=dict)
     attributes: Attributes = Field(default_factory=dict)
     external_ref: Sku | None = None
+    windows: Windows = Field(default_factory=list)
 
 
 class ProductUpdate(Input):
@@ -221,8 +262,13 @@ class ProductUpdate(Input):
     for_pickup: bool = Field(default_factory=bool)
     dietary_tags: Tags = Field(default_factory=list)
     image_file_ids: Images = Field(default_factory=list)
+    video_file_ids: Videos = Field(default_factory=list)
+    media_alts: Alts = Field(default_factory=dict)
     attributes: Attributes = Field(default_factory=dict)
     external_ref: Sku | None = None
+    windows: Windows = Field(default_factory=list)
+    is_paused: Paused = Field(default_factory=bool)
+    paused_until: PausedUntil = None
 
 
 class ProductGroups(Input):
@@ -252,9 +298,20 @@ class StoreOverrideRead(Output):
     price_cents: int | None
 
 
-class ImageRead(Output):
-    id: UUID
+class Medium(Output):
+    """An image or a video as a page shows it."""
+
+    kind: Literal["image", "video"]
     url: str
+    alt: str = Field(description="What it shows, for those who cannot see it.")
+    thumbnails: dict[str, str] = Field(
+        description="Of an image: WebP by longest side in pixels.",
+        examples=[{"480": "/media/t/…/a-480.webp"}],
+    )
+
+
+class MediumRead(Medium):
+    id: UUID
 
 
 class ProductSummary(Output):
@@ -274,81 +331,20 @@ class ProductSummary(Output):
     for_pickup: bool
     dietary_tags: list[str]
     image_file_ids: list[UUID]
+    video_file_ids: list[UUID]
+    media_alts: dict[UUID, str]
     attributes: dict[str, JsonValue]
     external_ref: str | None
+    windows: list[WeeklyIntervalRead]
+    is_paused: bool
+    paused_until: datetime | None
 
 
 class ProductRead(ProductSummary):
     """A product with everything an editor sees."""
 
-    images: list[ImageRead] = Field(description="Of image_file_ids, those that exist.")
+    images: list[MediumRead] = Field(description="Of image_file_ids, those that exist.")
+    videos: list[MediumRead] = Field(description="Of video_file_ids, those that exist.")
     variants: list[VariantRead]
     modifier_groups: list[ModifierGroupRead]
     stores: list[StoreOverrideRead] = Field(description="What single stores do differently.")
-
-
-class MenuStore(Output):
-    id: UUID
-    slug: str
-    name: str
-    phone: str | None
-    timezone: str
-    currency: str
-    delivery_enabled: bool
-    pickup_enabled: bool
-    min_order_cents: int
-    logo_url: str | None
-    banner_url: str | None
-
-
-class MenuCategory(Output):
-    id: UUID
-    slug: str
-    name: str
-
-
-class MenuVariant(Output):
-    id: UUID
-    name: str
-    price_cents: int
-    available: bool
-
-
-class MenuModifier(MenuVariant):
-    max_quantity: int
-
-
-class MenuGroup(Output):
-    id: UUID
-    name: str
-    min_choices: int
-    max_choices: int
-    free_quantity: int
-    modifiers: list[MenuModifier]
-
-
-class MenuProduct(Output):
-    """A product as this store sells it; with variants it is bought only as one of them."""
-
-    id: UUID
-    category_id: UUID
-    slug: str
-    name: str
-    description: str
-    price_cents: int
-    compare_at_cents: int | None
-    images: list[str] = Field(description="URLs, cover first.", examples=[["/media/t/…/a.webp"]])
-    dietary_tags: list[str]
-    for_delivery: bool
-    for_pickup: bool
-    available: bool = Field(description="In stock; with variants: when one of them is.")
-    variants: list[MenuVariant]
-    modifier_groups: list[MenuGroup]
-
-
-class MenuRead(Output):
-    """The whole menu of a store, in the order it is shown."""
-
-    store: MenuStore
-    categories: list[MenuCategory] = Field(description="Only those with a product.")
-    products: list[MenuProduct]

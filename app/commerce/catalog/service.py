@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-import orjson
-
+from app.commerce.catalog.menu import file_keys
 from app.commerce.catalog.models import (
     Category,
     Modifier,
@@ -25,20 +24,19 @@ from app.commerce.catalog.problems import (
     ModifierGroupNotFound,
     ModifierNotFound,
     TooManyCategories,
+    WrongMedium,
 )
 from app.commerce.catalog.repository import (
     CategoryRepository,
-    MenuRepository,
     ModifierGroupRepository,
     ProductRepository,
     VariantRepository,
-    file_keys,
 )
-from app.commerce.catalog.rules import free_slug, like_patterns, slugify
+from app.commerce.catalog.rules import free_slug, kind_of_medium, search_words, slugify
 from app.commerce.catalog.schemas import (
     CategoryCreate,
     CategoryUpdate,
-    ImageRead,
+    MediumRead,
     ModifierGroupCreate,
     ModifierGroupRead,
     ModifierGroupUpdate,
@@ -53,7 +51,7 @@ from app.commerce.catalog.schemas import (
     VariantRead,
     VariantUpdate,
 )
-from app.commerce.catalog.snapshot import TOPIC, media_url, product_documents
+from app.commerce.catalog.snapshot import TOPIC, media_of
 from app.commerce.stores.problems import StoreNotFound
 from app.contracts.commerce import CatalogChanged
 from app.core.clock import now
@@ -74,6 +72,17 @@ def tell(work: UnitOfWork, kind: str, change: str, item_id: UUID, name: str) -> 
 
 def _sent(body: Input) -> dict[str, object]:
     return body.model_dump(include=body.model_fields_set)
+
+
+def _with_pause(sent: dict[str, object]) -> dict[str, object]:
+    """A pause that is lifted has no end left, one with an end is one, a new one begins without."""
+    if "is_paused" in sent:
+        sent.setdefault("paused_until", None)
+        if not sent["is_paused"]:
+            sent["paused_until"] = None
+    elif sent.get("paused_until") is not None:
+        sent["is_paused"] = True
+    return sent
 
 
 def _apply(work: UnitOfWork, row: Model, values: Mapping[str, object], resource: str) -> None:
@@ -109,14 +118,14 @@ class CategoryService:
             base = slugify(body.name)
             slug = free_slug(base, await self.categories.slugs_like(base))
         fields = body.model_dump(exclude={"slug"})
-        category = await self.categories.add(Category(slug=slug, **fields))
+        category = await self.categories.add(Category(slug=slug, is_paused=False, **fields))
         tell(self.work, "category", "created", category.id, category.name)
         return category
 
     async def update(self, category_id: UUID, body: CategoryUpdate) -> Category:
         """Raises CategoryNotFound, SlugTaken."""
         category = await self.categories.get(category_id, lock=True)
-        _apply(self.work, category, _sent(body), "category")
+        _apply(self.work, category, _with_pause(_sent(body)), "category")
         await self.categories.flush()
         tell(self.work, "category", "updated", category.id, category.name)
         return category
@@ -157,20 +166,22 @@ class ProductService:
     async def page(
         self, page: PageRequest, query: str, category_id: UUID | None, is_active: bool | None
     ) -> Page[Product]:
-        """Products, newest first; every word of ``query`` must occur in name or SKU."""
-        return await self.products.filtered(
-            page, patterns=like_patterns(query), category_id=category_id, is_active=is_active
-        )
+        """Products, newest first; with ``query`` those it names, the best first."""
+        words = search_words(query)
+        if words:
+            return await self.products.named(words, page, category_id, is_active)
+        return await self.products.filtered(page, category_id, is_active)
 
     async def get(self, product_id: UUID) -> ProductRead:
         product = await self.products.whole(product_id)
-        ids = [UUID(i) for i in product.image_file_ids]
-        keys = await file_keys(self.work.session, ids)
-        images = [ImageRead(id=i, url=media_url(keys[i]) or "") for i in ids if i in keys]
+        images, videos = product.image_file_ids, product.video_file_ids
+        keys = await file_keys(self.work.session, [UUID(i) for i in (*images, *videos)])
+        shown = {str(i): key for i, key in keys.items()}
         overrides = await self.products.overrides(product_id)
         return ProductRead(
             **ProductSummary.model_validate(product).model_dump(),
-            images=images,
+            images=[MediumRead(**m) for m in media_of(images, shown, product.media_alts)],
+            videos=[MediumRead(**m) for m in media_of(videos, shown, product.media_alts)],
             variants=[VariantRead.model_validate(v) for v in product.variants],
             modifier_groups=[
                 ModifierGroupRead.model_validate(link.group) for link in product.group_links
@@ -179,15 +190,16 @@ class ProductService:
         )
 
     async def create(self, body: ProductCreate) -> ProductRead:
-        """Raises CategoryNotFound, ImageNotFound, CompareAtTooLow, SlugTaken, ExternalRefTaken."""
-        await self._check_references(body.category_id, body.image_file_ids)
+        """Raises CategoryNotFound, ImageNotFound, WrongMedium, CompareAtTooLow, SlugTaken,
+        SkuTaken, ExternalRefTaken."""
+        await self._check_references(body.category_id, body.image_file_ids, body.video_file_ids)
         slug = body.slug
         if slug is None:
             base = slugify(body.name)
             slug = free_slug(base, await self.products.slugs_like(base))
-        fields = body.model_dump(exclude={"slug", "image_file_ids"})
-        images = [str(i) for i in body.image_file_ids]
-        product = Product(slug=slug, image_file_ids=images, **fields)
+        fields = {**body.model_dump(exclude={"slug"}), **_media(body)}
+        product = Product(slug=slug, **fields)
+        await self.products.claim_sku(body.sku)
         _check_prices(product)
         await self.products.add(product)
         tell(self.work, "product", "created", product.id, product.name)
@@ -198,11 +210,14 @@ class ProductService:
         product = await self.products.get(product_id, lock=True)
         sent = _sent(body)
         await self._check_references(
-            body.category_id if "category_id" in sent else None, body.image_file_ids
+            body.category_id if "category_id" in sent else None,
+            body.image_file_ids,
+            body.video_file_ids,
         )
-        if "image_file_ids" in sent:
-            sent["image_file_ids"] = [str(i) for i in body.image_file_ids]
-        _apply(self.work, product, sent, "product")
+        sent |= {name: value for name, value in _media(body).items() if name in sent}
+        if "sku" in sent:
+            await self.products.claim_sku(body.sku, product_id)
+        _apply(self.work, product, _with_pause(sent), "product")
         _check_prices(product)
         await self.products.flush()
         tell(self.work, "product", "updated", product.id, product.name)
@@ -212,12 +227,14 @@ class ProductService:
         """Soft: orders keep their own names and prices. Raises ProductNotFound."""
         product = await self.products.get(product_id, lock=True)
         product.deleted_at = now()
+        await self.products.delete_variants(product_id, product.deleted_at)
         product.external_ref = None  # free for the product that an import brings next
         tell(self.work, "product", "deleted", product.id, product.name)
 
     async def add_variant(self, product_id: UUID, body: VariantCreate) -> Variant:
-        """Raises ProductNotFound."""
+        """Raises ProductNotFound, SkuTaken."""
         product = await self.products.get(product_id, lock=True)
+        await self.products.claim_sku(body.sku)
         variant = await self.variants.add(Variant(product_id=product_id, **body.model_dump()))
         tell(self.work, "product", "updated", product.id, product.name)
         return variant
@@ -225,10 +242,13 @@ class ProductService:
     async def update_variant(
         self, product_id: UUID, variant_id: UUID, body: VariantUpdate
     ) -> Variant:
-        """Raises ProductNotFound, VariantNotFound."""
+        """Raises ProductNotFound, VariantNotFound, SkuTaken."""
         product = await self.products.get(product_id)
         variant = await self.variants.of(product_id, variant_id)
+        if "sku" in body.model_fields_set:
+            await self.products.claim_sku(body.sku, variant_id)
         _apply(self.work, variant, _sent(body), "variant")
+        await self.variants.flush()
         tell(self.work, "product", "updated", product.id, product.name)
         return variant
 
@@ -274,12 +294,29 @@ class ProductService:
         tell(self.work, "product", "updated", product.id, product.name)
         return override
 
-    async def _check_references(self, category_id: UUID | None, images: Sequence[UUID]) -> None:
+    async def _check_references(
+        self, category_id: UUID | None, images: Sequence[UUID], videos: Sequence[UUID]
+    ) -> None:
         if category_id is not None:
             await self.categories.get_shared(category_id)
-        missing = set(images) - await FileService(self.work).held(images)
+        files = {*images, *videos}
+        missing = files - await FileService(self.work).held(files)
         if missing:
             raise ImageNotFound(ids=sorted(map(str, missing)))
+        keys = await file_keys(self.work.session, files)
+        wrong = [i for i in images if kind_of_medium(keys[i]) != "image"]
+        wrong += [i for i in videos if kind_of_medium(keys[i]) != "video"]
+        if wrong:
+            raise WrongMedium(ids=sorted(map(str, wrong)))
+
+
+def _media(body: ProductCreate | ProductUpdate) -> dict[str, object]:
+    """The media as their columns hold them: ids are text."""
+    return {
+        "image_file_ids": [str(i) for i in body.image_file_ids],
+        "video_file_ids": [str(i) for i in body.video_file_ids],
+        "media_alts": {str(i): alt for i, alt in body.media_alts.items()},
+    }
 
 
 def _check_prices(product: Product) -> None:
@@ -355,25 +392,3 @@ def _check_choices(group: ModifierGroup) -> None:
         raise ChoicesContradict(
             errors=[{"pointer": "/body/min_choices", "detail": ChoicesContradict.title}]
         )
-
-
-class MenuService:
-    """What the storefront asks beyond the ready menu."""
-
-    def __init__(self, work: Work) -> None:
-        self.menu = MenuRepository(work.session)
-
-    async def search(self, store: str, query: str, category: str, page: PageRequest) -> bytes:
-        """What the store sells, by words and category (slug or id), newest first: the JSON of a
-        PageRead[MenuProduct], as it is sent. Raises StoreNotFound.
-        """
-        found = await self.menu.store(store)
-        if found is None:
-            raise StoreNotFound()
-        ids = await self.menu.search(found["id"], like_patterns(query), category, page)
-        parts = await self.menu.parts(found["id"], ids.items)
-        bodies = dict(product_documents(parts, set()))
-        # The menu's own order is another; one that left the shelf just now is left out.
-        items = [orjson.Fragment(bodies[i]) for i in map(str, ids.items) if i in bodies]
-        cursor = str(ids.next_cursor) if ids.next_cursor else None
-        return orjson.dumps({"items": items, "next_cursor": cursor})

@@ -12,15 +12,20 @@ import gzip
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import orjson
 from asyncpg import Record
 from starlette.types import Scope
 
-from app.commerce.catalog.repository import Lines, MenuParts, MenuRepository
+from app.commerce.catalog.menu import Lines, MenuParts, MenuRepository
+from app.commerce.catalog.rules import absence, kind_of_medium, shelves
 from app.commerce.stores.problems import StoreNotFound
+from app.core.clock import now
+from app.kernel.files.rules import THUMBNAIL_SIDES, thumbnail_key
 from app.kernel.request import Headers, Meta
 from app.kernel.tenancy import TenantContext
 from app.kernel.work import Actor, Runtime, unit_of_work
@@ -43,9 +48,14 @@ class Menu:
     §8.8.3.3), and caches are told what the choice hangs on by Vary.
     """
 
-    __slots__ = ("_gzip", "_gzip_same", "_gzip_tag", "_plain", "_plain_same", "_plain_tag", "size")
+    __slots__ = (
+        "_gzip", "_gzip_same", "_gzip_tag", "_plain", "_plain_same", "_plain_tag", "changes_at",
+        "size",
+    )  # fmt: skip
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, changes_at: datetime | None = None) -> None:
+        self.changes_at = changes_at
+        """When something comes on or off its shelf: the menu is another one then."""
         packed = gzip.compress(body, _GZIP_LEVEL, mtime=0)
         digest = hashlib.sha256(body).hexdigest()[:32]
         self.size = len(body) + len(packed)
@@ -102,9 +112,13 @@ class _Kept:
     __slots__ = ("fresh_until", "menu", "usable_until")
 
     def __init__(self, menu: Menu, life_s: float) -> None:
+        at = time.monotonic()
+        left = life_s * 2
+        if menu.changes_at is not None:
+            left = min(left, (menu.changes_at - now()).total_seconds())
         self.menu = menu
-        self.fresh_until = time.monotonic() + life_s
-        self.usable_until = self.fresh_until + life_s
+        self.fresh_until = at + min(life_s, left)
+        self.usable_until = at + left
 
 
 class _Shelf:
@@ -145,10 +159,10 @@ class MenuCache:
         kept = shelf.kept.get(slug) if shelf is not None else None
         if shelf is None or kept is None:
             return None
-        now = time.monotonic()
-        if now < kept.fresh_until:
+        at = time.monotonic()
+        if at < kept.fresh_until:
             return kept.menu
-        if now >= kept.usable_until:
+        if at >= kept.usable_until:
             return None
         self._build(shelf, tenant, slug)
         return kept.menu
@@ -196,6 +210,7 @@ class MenuCache:
                 del shelf.builds[slug]
 
     async def _read(self, tenant: TenantContext, slug: bytes) -> Menu:
+        at = now()
         async with unit_of_work(self._runtime, tenant, _ACTOR) as work:
             found = MenuRepository(work.session)
             store = await found.store(slug.decode())
@@ -204,7 +219,7 @@ class MenuCache:
             parts = await found.parts(store["id"])
         self.built += 1
         # In a thread: a menu of thousands takes its time, and readers of others do not wait.
-        return await asyncio.to_thread(_render, store, parts, tenant.currency)
+        return await asyncio.to_thread(_render, store, parts, tenant.currency, at)
 
     def _keep(self, shelf: _Shelf, slug: bytes, menu: Menu) -> None:
         old = shelf.kept.pop(slug, None)
@@ -252,7 +267,8 @@ def ready(scope: Scope, meta: Meta, runtime: Runtime) -> Answer | None:
     return menu.answer(meta.headers) if menu is not None else None
 
 
-def _render(store: Record, parts: MenuParts, currency: str) -> Menu:
+def _render(store: Record, parts: MenuParts, currency: str, at: datetime) -> Menu:
+    moment = Moment(store["timezone"], at)
     head = {
         **{name: store[name] for name in _STORE_FIELDS},
         "currency": currency,
@@ -260,12 +276,13 @@ def _render(store: Record, parts: MenuParts, currency: str) -> Menu:
         "banner_url": media_url(store["banner"]),
     }
     used: set[str] = set()
-    products = b",".join(body for _, body in product_documents(parts, used))
+    products = b",".join(body for _, body in product_documents(parts, used, moment))
     shown = [c for c in map(orjson.loads, _lines(parts.categories)) if c["id"] in used]
     # The driver's UUIDs are a subclass, which orjson hands to ``default``.
     return Menu(
         b'{"store":%b,"categories":%b,"products":[%b]}'
-        % (orjson.dumps(head, default=str), orjson.dumps(shown), products)
+        % (orjson.dumps(head, default=str), orjson.dumps(shown), products),
+        moment.changes_at,
     )
 
 
@@ -275,8 +292,34 @@ _STORE_FIELDS = (
 )  # fmt: skip
 
 
-def product_documents(parts: MenuParts, used: set[str]) -> Iterator[tuple[str, bytes]]:
-    """The products of a menu: id and JSON (schemas.MenuProduct); ``used`` gathers categories.
+class Moment:
+    """The instant a menu is of, and when the next thing comes on or off its shelf."""
+
+    __slots__ = ("at", "changes_at", "timezone")
+
+    def __init__(self, timezone: str, at: datetime) -> None:
+        self.timezone, self.at = timezone, at
+        self.changes_at: datetime | None = None
+
+    def mark(self, product: dict[str, Any]) -> None:
+        """Say whether the product is sold now, or why not and from when on."""
+        rows = product.pop("shelves")
+        off = None
+        if rows is not None:
+            lies_on = shelves(self.timezone, rows)
+            off = absence(lies_on, self.at)
+            changes = [self.changes_at, *(shelf.changes_at(self.at) for shelf in lies_on)]
+            self.changes_at = min((c for c in changes if c is not None), default=None)
+        reason = None if product["available"] else "sold-out"
+        product["unavailable_reason"] = off.reason if off else reason
+        product["next_available_at"] = off.next_available_at if off else None
+        product["available"] = product["available"] and off is None
+
+
+def product_documents(
+    parts: MenuParts, used: set[str], moment: Moment
+) -> Iterator[tuple[str, bytes]]:
+    """The products of a menu: id and JSON (menu_schemas.MenuProduct); ``used`` gathers categories.
 
     One by one, so that in a menu of thousands neither a long call keeps the interpreter from
     other threads, nor do objects pile up for the garbage collector.
@@ -296,10 +339,16 @@ def product_documents(parts: MenuParts, used: set[str]) -> Iterator[tuple[str, b
         id = p["id"]
         if id in variants:
             p["available"] = id in sellable
-        p["images"] = [media_url(keys[image]) for image in p["images"] if image in keys]
+        moment.mark(p)
+        images, alts = p["images"], p.pop("media_alts")
+        p["images"] = [media_url(keys[image]) for image in images if image in keys]
+        p["media"] = [
+            {"kind": m["kind"], "url": m["url"], "alt": m["alt"], "thumbnails": m["thumbnails"]}
+            for m in media_of([*images, *p.pop("videos")], keys, alts)
+        ]
         p["variants"] = _array(variants.get(id, ()))
         p["modifier_groups"] = _array(groups[g] for g in links.get(id, ()) if g in groups)
-        yield id, orjson.dumps(p)
+        yield id, orjson.dumps(p, option=orjson.OPT_UTC_Z)
 
 
 def _array(documents: Iterable[bytes]) -> orjson.Fragment:
@@ -309,6 +358,27 @@ def _array(documents: Iterable[bytes]) -> orjson.Fragment:
 def _lines(text: Lines) -> list[str]:
     # JSON escapes its own line ends; splitlines would also split at others inside strings.
     return text.split("\n") if text else []
+
+
+def media_of(
+    ids: Iterable[str], keys: Mapping[str, str], alts: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Of the files those that exist, as schemas.MediumRead shows them."""
+    return [
+        {
+            "id": file_id,
+            "kind": kind,
+            "url": media_url(key),
+            "alt": alts.get(file_id, ""),
+            "thumbnails": {
+                str(side): media_url(thumbnail_key(key, side)) for side in THUMBNAIL_SIDES
+            }
+            if kind == "image"
+            else {},
+        }
+        for file_id in ids
+        if (key := keys.get(file_id)) and (kind := kind_of_medium(key))
+    ]
 
 
 def media_url(key: str | None) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from app.commerce.catalog.rules import Shelf
 from app.commerce.checkout.rules import ModifierGroup
 from app.commerce.promotions.rules import Promotion
 from app.commerce.shipping.rules import Point, ShippingRule
@@ -72,6 +73,8 @@ class Product:
     is_tracked: bool
     variants: Mapping[UUID, Variant]
     groups: tuple[Group, ...]
+    shelves: tuple[Shelf, ...] = ()
+    """When its category and it are sold; none: always."""
 
     def extra_of(self, modifier_id: UUID) -> Extra | None:
         for group in self.groups:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from app.commerce.catalog.rules import absence
 from app.commerce.checkout.asked import Asked
 from app.commerce.checkout.basis import Basis, Product, StoreBasis, Variant
 from app.commerce.checkout.draft import CouponRefusal, Draft, DraftLine, Redemption
@@ -51,7 +52,9 @@ def build(asked: Asked, basis: Basis, *, at: datetime, currency: str) -> Draft:
     """
     cart = asked.cart
     store = _open_store(cart, basis, at, despite_closed=asked.terms.despite_closed)
-    lines = _price(cart, basis, asked.terms.prices)
+    # A pre-order is for its slot; whoever may order from a closed store may also from a bare shelf.
+    served = None if asked.terms.despite_closed else cart.scheduled_for or at
+    lines = _price(cart, basis, asked.terms.prices, served)
     demand = _demand(cart.items, basis.products)
     _require_stock(demand, basis)
     subtotal = sum(line.unit_cents * line.quantity for line in lines)
@@ -131,18 +134,21 @@ def _meters(quote: shipping.Quote | None) -> int | None:
     return round(quote.distance_km * 1000)
 
 
-def _price(cart: CartIn, basis: Basis, own: Mapping[int, int]) -> list[DraftLine]:
+def _price(
+    cart: CartIn, basis: Basis, own: Mapping[int, int], served: datetime | None
+) -> list[DraftLine]:
     """Price every line from the catalogue, or list every line that cannot be ordered.
 
-    ``own`` holds the prices that staff set instead, by position.
+    ``own`` holds the prices that staff set instead, by position; ``served`` is when what is
+    ordered must be on its shelf (None: at any time).
     """
     lines: list[DraftLine] = []
     wrong: list[dict[str, Any]] = []
     for index, item in enumerate(cart.items):
         product = basis.products.get(item.product_id)
-        reason = _unavailable(item, product, cart.fulfilment)
-        if reason is not None or product is None:
-            wrong.append({"index": index, "product_id": item.product_id, "reason": reason})
+        refusal = _refusal(item, product, cart.fulfilment, served)
+        if refusal is not None or product is None:
+            wrong.append({"index": index, "product_id": item.product_id, **(refusal or {})})
             continue
         variant = product.variants[item.variant_id] if item.variant_id else None
         priced = _price_one(item, product, variant)
@@ -180,6 +186,19 @@ def _breached(priced: LinePrice) -> dict[str, Any]:
         for b in priced.breaches
     ]
     return {"reason": "choices-invalid", "breaches": breaches}
+
+
+def _refusal(
+    item: ItemIn, product: Product | None, fulfilment: FulfilmentType, served: datetime | None
+) -> dict[str, Any] | None:
+    """Why the line cannot be ordered at all, and when it can."""
+    reason = _unavailable(item, product, fulfilment)
+    if reason is not None or product is None:
+        return {"reason": reason}
+    off = absence(product.shelves, served) if product.shelves and served else None
+    if off is None:
+        return None
+    return {"reason": off.reason.value, "next_available_at": off.next_available_at}
 
 
 def _unavailable(item: ItemIn, product: Product | None, fulfilment: FulfilmentType) -> str | None:

@@ -47,6 +47,12 @@ SELECT
     p.for_pickup, o.price_cents AS override_cents,
     EXISTS (SELECT FROM stock_levels t WHERE t.store_id = (SELECT id FROM s)
       AND t.item_id = p.id) AS is_tracked,
+    CASE WHEN k.windows <> '[]' OR k.is_paused OR p.windows <> '[]' OR p.is_paused
+      THEN json_build_array(
+        json_build_object('windows', k.windows, 'is_paused', k.is_paused,
+          'paused_until', k.paused_until),
+        json_build_object('windows', p.windows, 'is_paused', p.is_paused,
+          'paused_until', p.paused_until)) END AS shelves,
     (SELECT json_agg(json_build_object('id', v.id, 'name', v.name, 'price_cents', v.price_cents,
         'is_tracked', EXISTS (SELECT FROM stock_levels t WHERE t.store_id = (SELECT id FROM s)
           AND t.item_id = v.id)))
@@ -130,10 +136,11 @@ class CheckoutRepository:
         )
         point = orjson.loads(row["area"]) if row["area"] else None
         stock = orjson.loads(row["stock"] or "{}")
+        sells = rows.store_basis(row["store"]) if row["store"] else None
         return Basis(
             version=row["version"],
-            store=rows.store_basis(row["store"]) if row["store"] else None,
-            products=rows.products(_many(row["products"])),
+            store=sells,
+            products=rows.products(_many(row["products"]), sells.timezone) if sells else {},
             offers=tuple(map(rows.offer, _many(row["promotions"]))),
             shipping=tuple(map(rows.shipping_rule, _many(row["shipping"]))),
             area=Point(*point) if point else None,

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from app.commerce.catalog.rules import shelves
 from app.commerce.checkout.basis import (
     Customer,
     Extra,
@@ -67,14 +68,14 @@ def _accepted(row: Row, channel: Channel) -> tuple[str, ...]:
     return tuple(m for m in taken if narrowed is None or m in narrowed)
 
 
-def products(rows: list[Row]) -> dict[UUID, Product]:
+def products(rows: list[Row], timezone: str) -> dict[UUID, Product]:
     """Products by id; those that offer the same group share one object of it."""
     groups: dict[str, Group] = {}
-    found = (_product(row, groups) for row in rows)
+    found = (_product(row, groups, timezone) for row in rows)
     return {product.id: product for product in found}
 
 
-def _product(row: Row, groups: dict[str, Group]) -> Product:
+def _product(row: Row, groups: dict[str, Group], timezone: str) -> Product:
     offered = row["groups"] or ()
     for group in offered:
         if group["id"] not in groups:
@@ -94,6 +95,7 @@ def _product(row: Row, groups: dict[str, Group]) -> Product:
         is_tracked=row["is_tracked"],
         variants={v.id: v for v in variants},
         groups=tuple(groups[group["id"]] for group in offered),
+        shelves=shelves(timezone, row["shelves"]),
     )
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 
 from app.commerce.catalog import snapshot
-from app.commerce.catalog.schemas import MenuRead
+from app.commerce.catalog.menu_schemas import MenuRead
 from tests.factories.tenants import World
 
 URL = "/api/v1/catalog"

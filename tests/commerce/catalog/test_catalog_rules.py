@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.commerce.catalog.rules import SLUG_LENGTH, free_slug, like_patterns, slugify
+from app.commerce.catalog.rules import SLUG_LENGTH, free_slug, search_words, slugify
 from app.core.fold import fold
 from tests.factories.commerce import make_shop
 from tests.factories.tenants import World
@@ -31,18 +31,19 @@ def test_free_slug_takes_the_first_free_number() -> None:
     assert free_slug(long, {long}) == "a" * (SLUG_LENGTH - 2) + "-2"
 
 
-def test_wildcards_of_a_query_are_disarmed() -> None:
-    assert like_patterns("Pão 100%_a\\b") == ["%pao%", "%100\\%\\_a\\\\b%"]
-    assert like_patterns("  ") == []
+def test_words_of_a_query_are_folded() -> None:
+    assert search_words("Pão 100%_a\\b") == ["pao", "100%_a\\b"]
+    assert search_words("  ") == []
+    assert len(search_words("a " * 20)) == 8
 
 
 async def test_the_column_folds_as_the_code_does(world: World) -> None:
     shop = await make_shop(world)
     names = ["AÇAÍ À Moda da Casa", "Pa\u0303o decomposto", "Crème brûlée ½", "Ñandu Über Šiška"]
-    for name in names:
-        await shop.product(name, sku="SKU-É1")
+    for number, name in enumerate(names):
+        await shop.product(name, sku=f"SKU-É{number}")
     async with world.work() as work:
-        rows = await (await work.raw()).fetch("SELECT name, search_text FROM products")
+        rows = await (await work.raw()).fetch("SELECT name, sku, search_text FROM products")
     assert len(rows) == len(names)
     for row in rows:
-        assert row["search_text"] == fold(f"{row['name']} SKU-É1")
+        assert row["search_text"] == fold(f"{row['name']} {row['sku']}")

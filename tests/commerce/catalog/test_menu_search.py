@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from app.commerce.catalog.schemas import MenuProduct
+from app.commerce.catalog.menu_schemas import MenuProduct
 from app.core.pagination import PageRead
 from tests.commerce.catalog.storefront import ADMIN, URL, by_id, read_menu
 from tests.factories.commerce import Shop
@@ -34,12 +34,12 @@ async def test_search(shopper: httpx.AsyncClient, owner: httpx.AsyncClient, shop
         str(i): p for i, p in by_id(await read_menu(shopper)).items()
     }, "the same products as in the menu"
     assert [p["price_cents"] for p in (await found(query="acai 300"))["items"]] == [777]
-    assert [p["id"] for p in (await found(query="AÇAÍ"))["items"]] == [ids[2], ids[1], ids[0]]
+    assert [p["id"] for p in (await found(query="AÇAÍ"))["items"]] == [ids[1], ids[0], ids[2]]
     assert (await found(query="%"))["items"] == []
     for by in (category["slug"], category["id"]):
         assert len((await found(category=by))["items"]) == 4
     assert (await found(category="nenhuma"))["items"] == []
     first = await found(limit=2, query="acai")
     rest = await found(limit=2, query="acai", cursor=first["next_cursor"])
-    assert [p["id"] for p in first["items"] + rest["items"]] == [ids[2], ids[1], ids[0]]
+    assert [p["id"] for p in first["items"] + rest["items"]] == [ids[1], ids[0], ids[2]]
     assert rest["next_cursor"] is None
