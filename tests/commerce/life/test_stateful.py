@@ -36,8 +36,8 @@ from tests.conftest import serving
 from tests.factories.commerce import Shop, key, make_shop
 from tests.factories.tenants import make_world
 
-EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "16"))
-STEPS = int(os.environ.get("LIFE_STEPS", "12"))
+EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "12"))
+STEPS = int(os.environ.get("LIFE_STEPS", "10"))
 PRICES = (1990, 3335, 777)
 COUPONS = ("DEZ", "UMA", "VERBA", "LEVE")
 INVENTORY = "/api/v1/admin/inventory"
@@ -308,5 +308,5 @@ def test_books_stay_exact_whatever_happens(elsewhere: Loop) -> None:
         run_state_machine_as_test(machine, settings=LIVES)
     finally:
         print(f"\n{EXAMPLES} lives:", ", ".join(f"{k}: {n}" for k, n in sorted(seen.items())))
-    for what in ("checkout 201", "checkout 409", "move 200", "edit 200", "money 200"):
-        assert seen[what], f"the lives were too tame: no {what} among {dict(seen)}"
+    for what in ("checkout 201", "checkout 409", "move", "edit", "money 200", "campaign"):
+        assert any(k.startswith(what) for k in seen), f"too tame: no {what} among {dict(seen)}"
