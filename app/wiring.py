@@ -57,13 +57,20 @@ from app.contracts.gateways.messaging import MessageGateway
 from app.contracts.gateways.oauth import OAuthGateway
 from app.contracts.gateways.payments import PaymentGateway
 from app.contracts.gateways.push import PushGateway
+from app.contracts.gateways.whatsapp import WhatsAppGateway
 from app.contracts.notices import EVERYWHERE, NoticeKind, notice_kinds
 from app.contracts.platform import ConnectionExpired, JobHeld, WebhookEndpointDisabled
 from app.contracts.saas import InUse, SubscriptionDoubled, UpgradeAdvice
 from app.contracts.schedules import SchedulePaused
+from app.contracts.whatsapp import NumberInTrouble, TemplateRefused
 from app.conversations.notifications import jobs as order_news
 from app.conversations.notifications.endpoints import router as order_news_router
 from app.conversations.notifications.service import NotificationService
+from app.conversations.numbers import rules as number_rules
+from app.conversations.numbers.endpoints import router as numbers_router
+from app.conversations.templates import jobs as templates
+from app.conversations.templates import rules as template_rules
+from app.conversations.templates.endpoints import router as templates_router
 from app.integrations.anthropic.client import AnthropicClient
 from app.integrations.gemini.client import GeminiClient
 from app.integrations.openai.client import COMPATIBLE, OpenAIClient
@@ -198,6 +205,8 @@ ROUTERS: list[APIRouter] = [
     promotions_router,
     insights_router,
     order_news_router,
+    numbers_router,
+    templates_router,
     notices_router,
     notices_admin_router,
     catalog_router,
@@ -227,6 +236,7 @@ PORTS = (
     .bind(InUse, StoreService, name="stores")
     .bind(MessageGateway, vendors.whatsapp, name="whatsapp")
     .bind(MessageGateway, vendors.telegram, name="telegram")
+    .bind(WhatsAppGateway, vendors.whatsapp_cloud)
     .bind(LLMGateway, lambda work: OpenAIClient(vendors.llm(work)), name="openai")
     .bind(LLMGateway, lambda work: OpenAIClient(vendors.llm(work), COMPATIBLE), name=COMPATIBLE)
     .bind(LLMGateway, lambda work: AnthropicClient(vendors.llm(work)), name="anthropic")
@@ -301,6 +311,14 @@ NOTICES = notice_kinds(
         billing_rules.doubled_notice, EVERYWHERE,
     ),
     NoticeKind(
+        NumberInTrouble, "Número de WhatsApp em risco", "conversations.numbers:write",
+        number_rules.trouble_notice, EVERYWHERE,
+    ),
+    NoticeKind(
+        TemplateRefused, "Modelo de mensagem recusado", "conversations.templates:write",
+        template_rules.refused_notice,
+    ),
+    NoticeKind(
         JobHeld, "Tarefa parada", "platform.jobs:write", job_rules.held_notice, EVERYWHERE,
         is_for_platform=True,
     ),
@@ -324,6 +342,8 @@ JOBS: dict[str, Handler] = {
     payments.REFUND: payments.refund,
     payments.CLOSE_INTENT: payments.cancel_intent,
     insights.ROLL_UP: insights.roll_up,
+    templates.SYNC: templates.sync,
+    templates.SYNC_ALL: scheduled(templates.sync_all),
     stock_news.LOW_STOCK_REPORT: scheduled(stock_news.low_stock_report),
     stock_news.CHECK: scheduled(stock_news.check),
     scoring.RESCORE: scheduled(scoring.rescore),
@@ -333,6 +353,7 @@ SCHEDULABLE: Schedulable = {
     stock_news.LOW_STOCK_REPORT: "commerce",
     stock_news.CHECK: "commerce",
     scoring.RESCORE: "conversations",
+    templates.SYNC_ALL: "conversations",
 }
 
 BEATS: tuple[Beat, ...] = (

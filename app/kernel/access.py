@@ -39,7 +39,16 @@ MODULES: dict[str, frozenset[str]] = {
         }
     ),
     "conversations": frozenset(
-        {"messages:read", "contacts:read", "contacts:write", "contacts:manage"}
+        {
+            "messages:read",
+            "contacts:read",
+            "contacts:write",
+            "contacts:manage",
+            "numbers:read",
+            "numbers:write",
+            "templates:read",
+            "templates:write",
+        }
     ),
     "platform": frozenset(
         {
@@ -120,6 +129,7 @@ ROLE_GRANTS: dict[str, frozenset[str]] = {
             "conversations.messages:read",
             "conversations.contacts:read",
             "conversations.contacts:write",
+            "conversations.templates:read",
         }
     ),
     "viewer": frozenset(g for g in _READ if g.startswith(("commerce.", "conversations."))),

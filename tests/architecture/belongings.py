@@ -22,6 +22,7 @@ from tests.architecture.conftest import Owner
 from tests.factories.commerce import PAULISTA, Shop, key, make_shop
 from tests.factories.images import image
 from tests.factories.tenants import Member, World
+from tests.factories.whatsapp import make_account
 
 
 def client(app: Largo, tenant: str | None, member: Member | None = None) -> httpx.AsyncClient:
@@ -111,6 +112,9 @@ async def make_belongings(app: Largo, world: World, owner_sql: Owner) -> Belongi
         await _count(found, owner)
         await _contacts(found, owner)
         await _people(found, owner)
+        number, template = await make_account(world, found.mark)
+        found.in_path |= {"numbers/number_id": number, "templates/template_id": template}
+        found.in_body["number_id"] = number
         await _platform(found, owner, owner_sql)
     return found
 
@@ -309,15 +313,9 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
         files={"file": (f"{found.mark}.png", image(color=(7, 8, len(found.mark))), "image/png")},
     )
     stored = _ok(uploaded)
-    _ok(
-        await owner.put(
-            "/api/v1/admin/connections/whatsapp",
-            json={
-                "config": {"phone_number_id": "106540352242922"},
-                "secret": {"access_token": f"segredo-{found.mark}"},
-            },
-        )
-    )
+    secret = {"access_token": f"segredo-{found.mark}"}
+    whatsapp = {"config": {"phone_number_id": "106540352242922"}, "secret": secret}
+    _ok(await owner.put("/api/v1/admin/connections/whatsapp", json=whatsapp))
     connection = await owner.post(
         "/api/v1/ai/connections",
         json={

@@ -38,6 +38,7 @@ NOT_IDEMPOTENT = {
 
 READS_BY_POST = {
     "POST /api/v1/admin/shipping/simulate": "a simulation takes an address, and writes nothing",
+    "POST /api/v1/whatsapp/templates/{template_id}/preview": "it takes values, writes nothing",
 }
 """Not GET, yet a reader may."""
 

@@ -46,6 +46,7 @@ SEQUENCES = {"pgqueuer_id_seq"}
 AS_OWNER = {
     "find_contacts": "LIKE may use its index only past row level security; scoped by itself",
     "find_products": "LIKE and <% may use their index only past it; scoped by itself",
+    "keep_whatsapp_route": "routes are a system table; the tenant is the transaction's own",
 }
 """Functions that run with the owner's rights, with the reason; each names its tenant itself."""
 

@@ -20,9 +20,15 @@ from app.contracts.gateways.messaging import (
     MessagingCredentials,
     TemplateMessage,
 )
+from app.contracts.gateways.whatsapp import OUTBOUND, WhatsAppAccount
+from app.core.guard import Guard
 from app.core.http import Answer
-from app.integrations.whatsapp.client import WhatsAppClient, failure_of
-from scripts.sandbox.vendors.whatsapp import sign
+from app.integrations.whatsapp.client import WhatsAppClient
+from app.integrations.whatsapp.cloud import CloudApi
+from app.integrations.whatsapp.errors import failure_of
+from app.integrations.whatsapp.graph import Graph
+from scripts.sandbox.vendors.whatsapp_notices import sign
+from scripts.sandbox.vendors.whatsapp_rules import KINDS
 from tests.sandbox.server import Json, SandboxServer
 
 FOLDER = Path(os.environ.get("ACCEPTANCE_DATA", "/nonexistent")) / "whatsapp"
@@ -88,6 +94,58 @@ async def test_a_template_is_the_official_example(
         credentials=SHOP, to=PHONE, template=template, reference=""
     )
     assert await sent_by_us(sandbox) == complete(example)
+
+
+MEANT = {
+    "language-and-locale-code": "pt_BR",
+    "template-name": "pedido_a_caminho",
+    "<TEMPLATE_NAME>": "pedido_a_caminho",
+    "<HEADER_TYPE>": "text",
+    "<BUTTON_TITLE_1>": "Sim",
+    "<BUTTON_TITLE_2>": "Agora não",
+    "<http(s)://": "https://exemplo.example/",
+    "http(s)://": "https://exemplo.example/",
+}
+"""What stands where an example shows a placeholder that says less than the field asks for."""
+
+
+def meant(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: meant(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [meant(part) for part in value]
+    if not isinstance(value, str):
+        return value
+    for shown, real in MEANT.items():
+        if value.startswith(shown):
+            return real + value[len(shown) :].rstrip(">") if shown.endswith("//") else real
+    return value[:24] if value.startswith("<") and "TITLE" in value else value
+
+
+def sends() -> list[Json]:
+    return [
+        pytest.param(meant(body), id=name)
+        for name, body in cases("meta_send_requests.json").items()
+    ]
+
+
+@pytest.mark.parametrize("example", sends())
+async def test_every_official_request_is_made_by_our_client(
+    example: Json, sandbox: SandboxServer, http: httpx.AsyncClient
+) -> None:
+    """Read as a message of ours and sent, it is the same JSON but for what may be left out."""
+    api = CloudApi(Graph(http, Guard(), f"{sandbox.url}/graph", "v23.0"))
+    account = WhatsAppAccount(SHOP.token, SHOP.sender)
+    if "status" in example:
+        await api.mark_read(account, example["message_id"], typing="typing_indicator" in example)
+        assert await sent_by_us(sandbox) == example
+        return
+    envelope = {"messaging_product", "recipient_type", "to"}
+    kind = next(k for k in (*KINDS, "text") if k in example)
+    content = {"type": kind} | {k: v for k, v in example.items() if k not in envelope}
+    await api.send(account, PHONE, OUTBOUND.validate_python(content), reference="")
+    told = {"recipient_type": "individual", "type": kind} | example | {"to": PHONE}
+    assert await sent_by_us(sandbox) == told
 
 
 async def test_the_sandbox_accepts_every_official_request(

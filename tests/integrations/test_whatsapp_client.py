@@ -14,8 +14,8 @@ from app.contracts.gateways.messaging import (
     TemplateMessage,
 )
 from app.core.http import Answer
-from app.integrations.whatsapp.client import WhatsAppClient, address, failure_of
-from app.integrations.whatsapp.errors import AMBIGUOUS, MEANINGS
+from app.integrations.whatsapp.client import WhatsAppClient, address
+from app.integrations.whatsapp.errors import AMBIGUOUS, MEANINGS, failure_of
 from tests.sandbox.server import SandboxServer
 
 SHOP = MessagingCredentials(token="EAAGsecretTokenOfTheShop", sender="109876543210987")

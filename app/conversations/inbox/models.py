@@ -128,6 +128,8 @@ class Message(TenantModel):
             postgresql_where=text("wamid IS NOT NULL"),
         ),
         within_tenant("conversation_id", "conversations", ondelete="CASCADE"),
+        # A number's last day: its health, and what is left of the account's limit.
+        Index("messages_tenant_id_number_id_idx", "tenant_id", "number_id", "provider_at"),
         Index(
             "messages_tenant_id_conversation_id_idx",
             "tenant_id",

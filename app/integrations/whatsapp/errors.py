@@ -6,10 +6,20 @@ statuses do not. Source: developers.facebook.com/docs/whatsapp/cloud-api/support
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from app.contracts.gateways.messaging import Refusal
+from app.contracts.gateways.messaging import (
+    GatewayFailure,
+    GatewayOutcomeUnknown,
+    GatewayRefused,
+    Refusal,
+)
+from app.core.http import Answer, Verdict, verdict_of
+from app.integrations.problems import failure_by_status, without
+
+VENDOR = "whatsapp"
 
 PAIR_LIMIT = 131056
 PER_USER_MARKETING_CAP = 131049
@@ -68,3 +78,49 @@ MEANINGS = MappingProxyType(
 def meaning_of(code: int) -> Meaning | None:
     """The meaning of a code, None for one we do not know (or an ambiguous one)."""
     return MEANINGS.get(code)
+
+
+def failure_of(answer: Answer, token: str) -> GatewayFailure:
+    """Judge an answer that is not a success, by the vendor's code when it gives one."""
+    match answer.body:
+        case {"error": {"code": int(code), **error}}:
+            pass
+        case _:
+            return failure_by_status(VENDOR, answer)
+    message = without(token, _sentence(error))
+    meaning = meaning_of(code) or _by_hint(answer, error)
+    if code in AMBIGUOUS or meaning is None:
+        return GatewayOutcomeUnknown(VENDOR, f"{code} {message}")
+    return GatewayRefused(
+        VENDOR,
+        str(code),
+        message,
+        action=meaning.action,
+        scope=meaning.scope,
+        retry_after_s=_longest(meaning.wait_s, answer.retry_after_s),
+    )
+
+
+def _by_hint(answer: Answer, error: Mapping[object, object]) -> Meaning | None:
+    """A code we do not know: believe ``is_transient``, then the status; 5xx stays unknown."""
+    if error.get("is_transient") is True:
+        return Meaning(Refusal.RETRY, "call")
+    match verdict_of(answer.status):
+        case Verdict.RETRY_LATER:
+            return Meaning(Refusal.RETRY, "call")
+        case Verdict.REFUSED if answer.status == 401:
+            return Meaning(Refusal.AUTH, "account")
+        case Verdict.REFUSED:
+            return Meaning(Refusal.PERMANENT, "message")
+    return None
+
+
+def _sentence(error: Mapping[object, object]) -> str:
+    match error.get("error_data"):
+        case {"details": str(details)} if details:
+            return details
+    return str(error.get("message", "no message"))
+
+
+def _longest(*waits: float | None) -> float | None:
+    return max((wait for wait in waits if wait is not None), default=None)

@@ -13,6 +13,8 @@ TOPICS: dict[str, str | None] = {
     "catalog": "commerce.catalog:read",
     "inventory": "commerce.inventory:read",
     "contacts": "conversations.contacts:read",
+    "numbers": "conversations.numbers:read",
+    "templates": "conversations.templates:read",
     "schedules": "platform.schedules:read",
     "billing": "platform.billing:read",
     "team": None,

@@ -3,58 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import re
-import secrets
 import time
-from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from scripts.sandbox.knobs import ErrorKnob, Knobs
-from scripts.sandbox.recorder import Callback, Received
+from scripts.sandbox.callbacks import Callbacks
+from scripts.sandbox.knobs import ErrorKnob
+from scripts.sandbox.recorder import Callback, Received, Recorder
 from scripts.sandbox.settings import SandboxSettings
-from scripts.sandbox.vendors.base import Reply, Vendor, VendorConfig
+from scripts.sandbox.vendors.base import Reply, Vendor, parsed_body
+from scripts.sandbox.vendors.whatsapp_account import Account, Limits, refused
+from scripts.sandbox.vendors.whatsapp_notices import (
+    Sent,
+    WhatsAppConfig,
+    message_of,
+    notices,
+    review_of,
+    sign,
+    wamid,
+)
 from scripts.sandbox.vendors.whatsapp_rules import (
-    ERRORS,
     Object,
     Refused,
     check,
-    error_body,
     kind_of,
 )
 
 _VERSION = re.compile(r"v\d{1,2}\.\d")
-_DAY_S = 86_400
-
-
-class WhatsAppConfig(VendorConfig):
-    """Where the notices go, what signs them, and how stubbornly they are delivered."""
-
-    callback_url: str = ""
-    app_secret: str = ""
-    waba_id: str = "200000000000001"
-    display_phone_number: str = "551140028922"
-    attempts: int = Field(default=5, ge=1, le=10)
-    retry_delay_ms: int = Field(default=500, ge=0, le=60_000)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """An accepted message, as its notices need it."""
-
-    phone_number_id: str
-    wamid: str
-    recipient: str
-    scoped: bool
-    reference: str
-    category: str
 
 
 class WhatsApp(Vendor):
@@ -63,6 +44,10 @@ class WhatsApp(Vendor):
     name: ClassVar[str] = "whatsapp"
     config: WhatsAppConfig
 
+    def __init__(self, settings: SandboxSettings, recorder: Recorder, callbacks: Callbacks) -> None:
+        super().__init__(settings, recorder, callbacks)
+        self.account = Account()
+
     @classmethod
     def configured(cls, settings: SandboxSettings) -> WhatsAppConfig:
         return WhatsAppConfig(
@@ -70,42 +55,164 @@ class WhatsApp(Vendor):
         )
 
     def routes(self) -> list[Route]:
-        return [Route("/graph/{version}/{phone}/messages", self.endpoint, methods=["POST"])]
+        root = "/graph/{version}/{node}"
+        edges = {
+            "/messages": ["POST"],
+            "/media": ["POST"],
+            "/bytes": ["GET"],
+            "/message_templates": ["GET", "POST", "DELETE"],
+            "/phone_numbers": ["GET"],
+            "/register": ["POST"],
+            "/block_users": ["POST", "DELETE"],
+            "": ["GET", "POST", "DELETE"],
+        }
+        played = [Route(root + edge, self.endpoint, methods=on) for edge, on in edges.items()]
+        return [*played, Route("/_sandbox/whatsapp/messages", self.typed, methods=["POST"])]
+
+    async def body_of(self, request: Request) -> JsonValue:
+        """An upload is kept as what it says of itself."""
+        if "multipart" not in request.headers.get("content-type", ""):
+            return await parsed_body(request)
+        await request.body()
+        kept: Object = {}
+        async with request.form() as form:
+            for key, value in form.items():
+                if isinstance(value, str):
+                    kept[key] = value
+                    continue
+                request.state.content = await value.read()
+                kept |= {"file": value.filename or "", "content_type": value.content_type or ""}
+        return kept
+
+    async def typed(self, request: Request) -> Response:
+        """A person writes to a number: the application is told as the vendor tells it."""
+        given = await parsed_body(request)
+        if not isinstance(given, dict) or not str(given.get("from", "")).isdecimal():
+            return JSONResponse({"error": "from: a phone in digits"}, 422)
+        self.account.typed[str(given["from"])] = time.time()
+        config = self.config.model_copy()
+        message, body = message_of(given, config)
+        entry = self.recorder.open(self.name, "TYPED", request.url.path, {}, dict(message))
+        entry.to, entry.verdict = str(given["from"]), "typed"
+        entry.preview = preview_of(message)
+        if config.callback_url:
+            plan = [("message", body)] * self.knobs.duplicates
+            self.callbacks.start(self._deliver(plan, config, 0, entry))
+        return JSONResponse(message, 202)
 
     def failure(self, error: ErrorKnob) -> Reply:
-        return _refused(int(error.code))
+        return refused(int(error.code))
 
     def describe(self, entry: Received) -> None:
         body = entry.body if isinstance(entry.body, dict) else {}
         entry.to = str(body.get("to") or body.get("recipient") or "")
-        match body.get(kind_of(body)):
-            case {"body": str(text)}:
-                entry.preview = text
-            case {"name": str(name), **rest}:
-                entry.preview = (
-                    f"{name} {json.dumps(rest.get('components', []), ensure_ascii=False)}"
-                )
-            case content if content is not None:
-                entry.preview = json.dumps(content, ensure_ascii=False)
+        entry.preview = preview_of(body) if entry.to else str(body.get("name", ""))
 
     def receive(self, request: Request, entry: Received) -> Reply:
-        phone = request.path_params["phone"]
+        node = request.path_params["node"]
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            return _refused(104, "An access token is required to request this resource.")
+            return refused(104, "An access token is required to request this resource.")
         if self.config.tokens and token not in self.config.tokens:
-            return _refused(190, f"Malformed access token {token}")
-        if not _VERSION.fullmatch(request.path_params["version"]) or not phone.isdecimal():
-            return _refused(
-                100, f"Unsupported post request. Object with ID '{phone}' does not exist"
-            )
+            return refused(190, f"Malformed access token {token}")
+        if not _VERSION.fullmatch(request.path_params["version"]) or not node.isdecimal():
+            return refused(100, f"Unsupported post request. Object with ID '{node}' does not exist")
+        edge = request.url.path.rpartition("/")[2]
         try:
-            message = check(entry.body)
-        except Refused as refused:
-            return _refused(refused.code, refused.details)
+            if edge == "messages":
+                return self._message(node, entry)
+            if edge in ("message_templates", "phone_numbers"):
+                return self._waba(request, node, edge, entry)
+            if edge == node:
+                return self._node(request, node, entry)
+            return self._number(request, node, edge, entry)
+        except Refused as found:
+            return refused(found.code, found.details)
+
+    def _message(self, phone: str, entry: Received) -> Reply:
+        message = check(entry.body)
         if message.get("status") == "read":
             return Reply(200, {"success": True}, "accepted")
+        config = self.config
+        limits = Limits(
+            config.pair_limit, config.per_second, config.window, tuple(config.unreachable)
+        )
+        to = str(message.get("recipient") or re.sub(r"\D", "", str(message.get("to", ""))))
+        self.account.admit(phone, to, kind_of(message), limits)
         return self._accept(phone, message, entry)
+
+    def _number(self, request: Request, node: str, edge: str, entry: Received) -> Reply:
+        if edge == "media":
+            return self.account.upload(entry.body, getattr(request.state, "content", b""))
+        if edge == "bytes":
+            return self.account.bytes_of(node, request.query_params.get("oe", ""))
+        body = entry.body if isinstance(entry.body, dict) else {}
+        if edge == "register":
+            pin = str(body.get("pin", ""))
+            if not re.fullmatch(r"\d{6}", pin):
+                return refused(100, "(#100) Param pin must be 6 digits")
+            return Reply(200, {"success": True}, "accepted")
+        people = body.get("block_users")
+        users = [str(u.get("user", "")) for u in people or [] if isinstance(u, dict)]  # type: ignore[union-attr]
+        change = self.account.blocked.update if request.method == "POST" else None
+        (change or self.account.blocked.difference_update)(users)
+        done: list[JsonValue] = [{"input": user, "wa_id": user} for user in users]
+        key = "added_users" if request.method == "POST" else "removed_users"
+        return Reply(200, {"messaging_product": "whatsapp", "block_users": {key: done}}, "accepted")
+
+    def _node(self, request: Request, node: str, entry: Received) -> Reply:
+        account = self.account
+        if node in account.templates and request.method == "POST":
+            row = account.edit(node, entry.body)
+            return Reply(200, {"success": True}, "accepted", after=lambda: self._review(row, entry))
+        if node in account.media and request.method == "GET":
+            address = str(request.base_url) + f"graph/{request.path_params['version']}"
+            return account.described(node, address, self.config.media_url_s)
+        if node in account.media and request.method == "DELETE":
+            return account.forget(node)
+        if request.method == "GET" and "display_phone_number" in request.query_params.get(
+            "fields", ""
+        ):
+            return Reply(200, self._shown_number(node), "accepted")
+        return refused(100, f"Unsupported request. Object with ID '{node}' does not exist")
+
+    def _waba(self, request: Request, waba: str, edge: str, entry: Received) -> Reply:
+        query = request.query_params
+        if edge == "phone_numbers":
+            shown: list[JsonValue] = [self._shown_number("109876543210987")]
+            return Reply(200, {"data": shown, "paging": {"cursors": {}}}, "accepted")
+        if request.method == "GET":
+            return self.account.listed(waba, query.get("after", ""), query.get("limit", ""))
+        if request.method == "DELETE":
+            return self.account.delete(waba, query.get("name", ""), query.get("hsm_id", ""))
+        row = self.account.submit(waba, entry.body)
+        body: Object = {k: row[k] for k in ("id", "status", "category")}
+        return Reply(200, body, "accepted", after=lambda: self._review(row, entry))
+
+    def _shown_number(self, node: str) -> Object:
+        return {
+            "id": node,
+            "display_phone_number": "+" + self.config.display_phone_number,
+            "verified_name": "Pizzaria Bella Massa",
+            "quality_rating": self.config.quality,
+            "name_status": "APPROVED",
+            "status": "CONNECTED",
+            "throughput": {"level": "STANDARD"},
+            "whatsapp_business_manager_messaging_limit": self.config.limit_tier,
+        }
+
+    def _review(self, template: Object, entry: Received) -> None:
+        config = self.config.model_copy()
+        if config.review != "hold":
+            self.callbacks.start(self._judge(template, config, entry))
+
+    async def _judge(self, template: Object, config: WhatsAppConfig, entry: Received) -> None:
+        await asyncio.sleep(config.review_ms / 1000)
+        verdict = "APPROVED" if config.review == "approve" else "REJECTED"
+        template["status"] = verdict
+        if config.callback_url:
+            body = review_of(template, verdict, config)
+            await self._deliver([(verdict.lower(), body)], config, 0, entry)
 
     def _accept(self, phone: str, message: Object, entry: Received) -> Reply:
         scoped = not message.get("to")
@@ -142,6 +249,8 @@ class WhatsApp(Vendor):
     ) -> None:
         for kind, body in plan:
             await asyncio.sleep(delay_ms / 1000)
+            if self.knobs.take_loss():
+                continue
             signature = sign(config.app_secret, body)
             callback = Callback(kind, config.callback_url, body, signature)
             entry.callbacks.append(callback)
@@ -151,93 +260,13 @@ class WhatsApp(Vendor):
             await self.callbacks.deliver(callback, headers, config.attempts, config.retry_delay_ms)
 
 
-def notices(sent: Sent, config: WhatsAppConfig, knobs: Knobs) -> list[tuple[str, str]]:
-    """The deliveries to make, as (kind, exact body), in the order the knobs ask for."""
-    base = time.time()
-    plan = [
-        (status, _status(sent, status, int(base + at * knobs.status_delay_ms / 1000)))
-        for at, status in enumerate(knobs.statuses, start=1)
-    ]
-    plan = [notice for notice in plan for _ in range(knobs.duplicates)]
-    if knobs.reorder:
-        plan.reverse()
-    if knobs.batch and plan:
-        together: list[JsonValue] = [notice for _, notice in plan]
-        return [("+".join(kind for kind, _ in plan), _envelope(sent, config, together))]
-    return [(kind, _envelope(sent, config, [notice])) for kind, notice in plan]
-
-
-def _envelope(sent: Sent, config: WhatsAppConfig, statuses: list[JsonValue]) -> str:
-    value: Object = {
-        "messaging_product": "whatsapp",
-        "metadata": {
-            "display_phone_number": config.display_phone_number,
-            "phone_number_id": sent.phone_number_id,
-        },
-        "statuses": statuses,
-    }
-    change: Object = {"value": value, "field": "messages"}
-    body: Object = {
-        "object": "whatsapp_business_account",
-        "entry": [{"id": config.waba_id, "changes": [change]}],
-    }
-    # As the vendor writes it: \u00e9 for é and \/ for /, so that whoever re-serialises before
-    # checking the signature is found out.
-    return json.dumps(body, ensure_ascii=True, separators=(",", ":")).replace("/", "\\/")
-
-
-def _status(sent: Sent, status: str, timestamp: int) -> Object:
-    kind, _, code = status.partition(":")
-    notice: Object = {"id": sent.wamid, "status": kind, "timestamp": str(timestamp)}
-    notice["recipient_user_id" if sent.scoped else "recipient_id"] = sent.recipient
-    if sent.reference:
-        notice["biz_opaque_callback_data"] = sent.reference
-    if kind == "failed":
-        notice["errors"] = [_error(int(code or 131026))]
-        return notice
-    conversation: Object = {
-        "id": hashlib.sha256(sent.recipient.encode()).hexdigest()[:32],
-        "origin": {"type": sent.category},
-    }
-    if kind == "sent":
-        conversation["expiration_timestamp"] = str(timestamp + _DAY_S)
-    notice["conversation"] = conversation
-    notice["pricing"] = {
-        "billable": sent.category != "service",
-        "pricing_model": "PMP",
-        "category": sent.category,
-        "type": "free_customer_service" if sent.category == "service" else "regular",
-    }
-    return notice
-
-
-def _error(code: int) -> Object:
-    title = ERRORS.get(code, (400, "Something went wrong"))[1]
-    return {
-        "code": code,
-        "title": title,
-        "message": title,
-        "error_data": {"details": title},
-        "href": "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/",
-    }
-
-
-def sign(app_secret: str, body: str) -> str:
-    """``X-Hub-Signature-256`` over the exact bytes; empty without a secret."""
-    if not app_secret:
-        return ""
-    digest = hmac.new(app_secret.encode(), body.encode(), hashlib.sha256).hexdigest()
-    return f"sha256={digest}"
-
-
-def wamid(recipient: str) -> str:
-    """A message id of the vendor's form: an opaque base64 that happens to hold the recipient."""
-    digits = recipient.encode()[:64]
-    unique = secrets.token_hex(9).upper().encode()
-    raw = b"\x1c\x18" + bytes([len(digits)]) + digits + b"\x15\x02\x00\x11\x18\x12" + unique + b"\0"
-    return "wamid." + base64.b64encode(raw).decode()
-
-
-def _refused(code: int, details: str = "") -> Reply:
-    status = ERRORS.get(code, (400, ""))[0]
-    return Reply(status, error_body(code, details), "refused")
+def preview_of(message: Object) -> str:
+    """What a person would read of a message."""
+    match message.get(kind_of(message)):
+        case {"body": str(text)}:
+            return text
+        case {"name": str(name), **rest}:
+            return f"{name} {json.dumps(rest.get('components', []), ensure_ascii=False)}"
+        case content if content is not None:
+            return json.dumps(content, ensure_ascii=False)
+    return ""
