@@ -47,7 +47,7 @@ from app.contracts.commerce import (
     StockLow,
     StockReported,
 )
-from app.contracts.contacts import TimelineSource
+from app.contracts.contacts import ContactsMerged, TimelineSource
 from app.contracts.gateways.billing import BillingGateway
 from app.contracts.gateways.checks import CredentialCheck
 from app.contracts.gateways.email import EmailGateway
@@ -63,6 +63,8 @@ from app.contracts.platform import ConnectionExpired, JobHeld, WebhookEndpointDi
 from app.contracts.saas import InUse, SubscriptionDoubled, UpgradeAdvice
 from app.contracts.schedules import SchedulePaused
 from app.contracts.whatsapp import NumberInTrouble, TemplateRefused
+from app.conversations.inbound import jobs as inbound
+from app.conversations.inbound.endpoints import router as inbound_router
 from app.conversations.notifications import jobs as order_news
 from app.conversations.notifications.endpoints import router as order_news_router
 from app.conversations.notifications.service import NotificationService
@@ -207,6 +209,7 @@ ROUTERS: list[APIRouter] = [
     order_news_router,
     numbers_router,
     templates_router,
+    inbound_router,
     notices_router,
     notices_admin_router,
     catalog_router,
@@ -248,6 +251,9 @@ PORTS = (
     .bind(Source, lambda work: StripeSource(work.runtime), name=StripeSource.name)
     .bind(Source, lambda work: StatusSource(work.runtime), name=StatusSource.name)
     .bind(Source, lambda work: IntakeSource(work.runtime), name=IntakeSource.name)
+    .bind(
+        Source, lambda work: inbound.WhatsAppSource(work.runtime), name=inbound.WhatsAppSource.name
+    )
     .bind(PaymentGateway, vendors.stripe_payments, name=payment_rules.PROVIDER)
     .bind(
         Source,
@@ -267,6 +273,7 @@ SUBSCRIBERS: Subscribers = {
     OrderPlaced: [order_news.ORDER_WHATSAPP, order_news.ORDER_TELEGRAM],
     OrderStatusChanged: [order_news.ORDER_WHATSAPP, order_news.ORDER_TELEGRAM],
     StockReported: [order_news.STOCK_TELEGRAM],
+    ContactsMerged: [inbound.FOLLOW_MERGE],
 }
 
 NOTICES = notice_kinds(
@@ -334,6 +341,7 @@ JOBS: dict[str, Handler] = {
     files.CLEAN: files.clean,
     files.ERASE: files.erase,
     inbox.PROCESS: inbox.process,
+    inbound.FOLLOW_MERGE: inbound.follow_merge,
     RECONCILE: reconcile,
     notices.NOTICE_FAN_OUT: notices.fan_out,
     notices.DELIVER: notices.deliver,

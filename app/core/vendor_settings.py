@@ -16,6 +16,13 @@ class Providers(BaseModel):
         "https://graph.facebook.com", description="WhatsApp Cloud API; the sandbox in development."
     )
     whatsapp_graph_version: str = Field("v23.0", description="Version of the Cloud API.")
+    whatsapp_app_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Of the platform's own Meta app: signs for every number; empty: none.",
+    )
+    whatsapp_verify_token: SecretStr = Field(
+        SecretStr(""), description="Of that app's webhook subscription; empty: none."
+    )
     telegram_api_base_url: str = Field(
         "https://api.telegram.org", description="Telegram Bot API; the sandbox in development."
     )

@@ -48,6 +48,8 @@ MODULES: dict[str, frozenset[str]] = {
             "numbers:write",
             "templates:read",
             "templates:write",
+            "deliveries:read",
+            "deliveries:write",
         }
     ),
     "platform": frozenset(

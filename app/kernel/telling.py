@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -48,6 +50,18 @@ class Telling:
         self._jobs: list[dict[str, Any]] = []
         self._rings: dict[tuple[str, str], None] = {}
         self._answer: Answer | None = None
+
+    @contextmanager
+    def forgetting(self) -> Iterator[None]:
+        """What is told inside is forgotten when the block fails, as its savepoint is."""
+        rooms: tuple[list[Any], ...] = (self._audit, self._stream, self._jobs)
+        lengths = [len(room) for room in rooms]
+        try:
+            yield
+        except BaseException:
+            for room, length in zip(rooms, lengths, strict=True):
+                del room[length:]
+            raise
 
     def publish(self, event: Event) -> None:
         """Tell a fact: an audit line, a live-stream row and one job per subscriber."""

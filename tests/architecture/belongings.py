@@ -42,6 +42,7 @@ NOBODYS = {
     "plans/code": "free",
     "messaging/channel": "whatsapp",
     "stripe/slug": "nobodys-shop",
+    "whatsapp/slug": "nobodys-shop",
 }
 """Names that every tenant uses alike."""
 
@@ -361,6 +362,11 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
         },
         headers=key(),
     )
+    delivery = await owner_sql.fetchval(
+        "INSERT INTO inbox_messages (id, provider, event_id, type, tenant_id, body, state) VALUES "
+        "($1, 'whatsapp', $2, $2, $3, '{}', 'done') RETURNING id",
+        *(new_id(), found.mark, found.world.tenant.id),
+    )
     notice = await owner_sql.fetchval(
         "INSERT INTO inbox_messages (id, provider, event_id, type, tenant_id, body, state) "
         "VALUES ($1, 'stripe', $2, 'invoice.paid', $3, $4, 'dead') RETURNING id",
@@ -374,6 +380,7 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
         "tenants/tenant_id": str(found.world.tenant.id),
         "schedules/schedule_id": _ok(schedule)["id"],
         "jobs/job_id": str(job),
+        "deliveries/delivery_id": str(delivery),
         "files/file_id": stored["id"],
         "media/key": stored["url"].partition("/media/")[2] if "url" in stored else stored["key"],
         **NOBODYS,

@@ -22,6 +22,11 @@ LEVELS = {
 """A module of a slice imports its own level's or lower ones of its slice, never higher ones."""
 
 LARGER_SLICES = {
+    "app.conversations.inbound.words": 0.5,
+    "app.conversations.inbound.reading": 1,
+    "app.conversations.inbound.doors": 3.5,
+    "app.conversations.inbound.intake": 3.8,
+    "app.conversations.inbound.deliveries": 4,
     "app.commerce.shipping.listing": 2.5,
     "app.commerce.shipping.roads": 3.5,
     "app.commerce.stores.hours": 0.5,

@@ -27,6 +27,8 @@ from tests.factories.tenants import make_world
 pytestmark = pytest.mark.usefixtures("clean_pool")
 
 OWN_BY_NAME = {
+    "GET /api/v1/webhooks/whatsapp/{slug}": "for the vendor; who knows no token is told nothing",
+    "POST /api/v1/webhooks/whatsapp/{slug}": "for the vendor; who knows no secret is told nothing",
     "POST /api/v1/webhooks/stripe/{slug}": "for a vendor; who knows no secret is told nothing",
     "GET /problems/{code}": "the catalogue of problems belongs to nobody",
     "PUT /api/v1/admin/connections/{provider}": "names a vendor; everybody has their own",

@@ -32,6 +32,7 @@ NOT_IDEMPOTENT = {
     "POST /api/v1/admin/users/{user_id}/password": "sets a value; the second does the same",
     "POST /api/v1/admin/webhooks": "its answer shows a secret, which is stored nowhere in the open",
     "POST /api/v1/admin/webhooks/{endpoint_id}/rotate": "the same; every secret signs for a day",
+    "POST /api/v1/admin/whatsapp/deliveries/{delivery_id}/replay": "every item has its own key",
     "POST /api/v1/checkout/preview": "writes nothing",
 }
 """POST under /admin and /checkout that need no Idempotency-Key, with the reason."""
@@ -49,6 +50,7 @@ UNCOUNTABLE = {
     "shipping",
     "media",
     "stripe",
+    "whatsapp",
     "auth",
     "admin",
     "checkout",
@@ -121,6 +123,8 @@ def test_public_routes_are_these(routes: list[Endpoint]) -> None:
         "GET /metrics",
         "GET /problems",
         "GET /problems/{code}",
+        "GET /api/v1/webhooks/whatsapp",
+        "GET /api/v1/webhooks/whatsapp/{slug}",
         "POST /api/v1/auth/invitations/accept",
         "POST /api/v1/auth/login",
         "POST /api/v1/auth/login/totp",
@@ -138,6 +142,8 @@ def test_public_routes_are_these(routes: list[Endpoint]) -> None:
         "POST /api/v1/shipping/quote",
         "POST /api/v1/webhooks/stripe",
         "POST /api/v1/webhooks/stripe/{slug}",
+        "POST /api/v1/webhooks/whatsapp",
+        "POST /api/v1/webhooks/whatsapp/{slug}",
     }
 
 

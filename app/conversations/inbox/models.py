@@ -138,6 +138,13 @@ class Message(TenantModel):
             "id",
         ),
         Index(
+            "messages_changes_idx",
+            "tenant_id",
+            "number_id",
+            "reply_to",
+            postgresql_where=text("kind IN ('reaction', 'edit', 'revoke')"),
+        ),
+        Index(
             "messages_unsettled_idx",
             "tenant_id",
             "status",

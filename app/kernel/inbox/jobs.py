@@ -35,6 +35,7 @@ async def process(job: JobContext) -> None:
         message.event_id,
         message.type,
         message.body,
+        message.headers,
     )
     try:
         await source.handle(delivery)

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
+import orjson
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.database import RawConnection
 from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
 from app.kernel.inbox.models import DONE, InboxMessage, InboxReceipt
 from app.kernel.inbox.problems import InboxMessageNotFound
 from app.kernel.inbox.schemas import MessageFilter
+
+
+class KeptFor(Protocol):
+    """Whose a row is, and what is kept beside the body."""
+
+    @property
+    def tenant_id(self) -> UUID | None: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
 
 
 class MessageRepository(Repository[InboxMessage]):
@@ -64,6 +78,51 @@ class MessageRepository(Repository[InboxMessage]):
         return len(gone)
 
 
+_STORE = """
+WITH given AS (
+  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[])
+    AS g(id, event_id, type, tenant_id, headers)
+), stored AS (
+  INSERT INTO inbox_messages (id, provider, event_id, type, tenant_id, headers, body, state,
+    last_error)
+  SELECT id, $6, event_id, type, tenant_id, headers::jsonb, $7,
+    CASE WHEN tenant_id IS NULL THEN 'unclaimed' ELSE 'pending' END,
+    CASE WHEN tenant_id IS NULL THEN 'it names no tenant of ours' END
+  FROM given
+  ON CONFLICT (provider, event_id) DO NOTHING
+  RETURNING id, tenant_id
+), queued AS (
+  INSERT INTO pgqueuer (entrypoint, payload, priority, execute_after, status)
+  SELECT $8, convert_to(json_build_object('tenant_id', tenant_id,
+    'payload', json_build_object('message_id', id))::text, 'UTF8'), 0, now(), 'queued'
+  FROM stored WHERE tenant_id IS NOT NULL
+)
+SELECT count(*) FROM stored
+"""
+
+
+async def store(
+    driver: RawConnection,
+    provider: str,
+    digest: str,
+    body: bytes,
+    shares: Sequence[KeptFor],
+    entrypoint: str,
+) -> int:
+    """A delivery's rows and their jobs in one statement; how many rows are new."""
+    return await driver.fetchval(  # type: ignore[no-any-return]
+        _STORE,
+        [new_id() for _ in shares],
+        [f"{digest}:{s.tenant_id.hex if s.tenant_id else 'nobody'}" for s in shares],
+        [s.type for s in shares],
+        [s.tenant_id for s in shares],
+        [orjson.dumps(dict(s.headers)).decode() for s in shares],
+        provider,
+        body,
+        entrypoint,
+    )
+
+
 class ReceiptRepository:
     """Takes the session of the Work that has the effects."""
 
@@ -79,3 +138,7 @@ class ReceiptRepository:
             .returning(InboxReceipt.id)
         )
         return made is not None
+
+    async def release(self, message_id: UUID) -> None:
+        """Take back what ``claim`` of this same transaction said."""
+        await self.session.execute(delete(InboxReceipt).where(InboxReceipt.id == message_id))

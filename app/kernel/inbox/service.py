@@ -8,9 +8,9 @@ that holds the raw bytes and the job, so whatever dies afterwards loses nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
@@ -19,9 +19,14 @@ from app.core.clock import now
 from app.core.pagination import Page, PageRequest
 from app.core.problems import TooLarge
 from app.kernel.inbox.models import DEAD, DONE, PENDING, UNCLAIMED, InboxMessage
-from app.kernel.inbox.problems import InboxMessageNotReplayable, InboxTenantUnknown
-from app.kernel.inbox.repository import MessageRepository, ReceiptRepository
+from app.kernel.inbox.problems import (
+    InboxMessageNotFound,
+    InboxMessageNotReplayable,
+    InboxTenantUnknown,
+)
+from app.kernel.inbox.repository import MessageRepository, ReceiptRepository, store
 from app.kernel.inbox.schemas import MessageDetail, MessageFilter, MessageRead
+from app.kernel.telling import EVERYBODY, JOBS
 from app.kernel.tenancy import TenantContext
 from app.kernel.work import Actor, Runtime, UnitOfWork, platform_work, system_work, unit_of_work
 
@@ -59,6 +64,8 @@ class Delivery:
     event_id: str
     type: str
     body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Those that were kept."""
 
     @asynccontextmanager
     async def once(
@@ -75,6 +82,11 @@ class Delivery:
             if not await ReceiptRepository(work.session).claim(self.message_id):
                 raise AlreadyApplied()
             yield work
+
+    async def again(self, work: UnitOfWork) -> None:
+        """What this Work did stays, and yet the message is to be handled once more: for effects
+        that each are known by a key of their own, when some of them failed."""
+        await ReceiptRepository(work.session).release(self.message_id)
 
 
 class Source(Protocol):
@@ -110,7 +122,7 @@ async def receive(
 
     Raises TooLarge and what the source's verifier raises.
     """
-    body = await _read(chunks, headers.get("content-length"), source.max_bytes)
+    body = await read_body(chunks, headers.get("content-length"), source.max_bytes)
     known = await source.verify(headers, body)
     fields = {
         "provider": source.name,
@@ -129,6 +141,30 @@ async def receive(
         if stored is not None:
             work.enqueue(PROCESS, {"message_id": stored})
     return stored is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One tenant's part in a verified delivery; None: nobody of ours, and nothing is done."""
+
+    tenant_id: UUID | None
+    type: str
+    headers: Mapping[str, str]
+
+
+async def keep(
+    runtime: Runtime, provider: str, digest: str, body: bytes, shares: Sequence[Share]
+) -> int:
+    """Store a verified delivery for each of its tenants and queue it, in one trip: how many are
+    new. For whom a thousand come in while ``receive`` would open a Work for each.
+
+    ``digest`` names the body: the same one is kept once for each tenant.
+    """
+    async with runtime.database.system_driver() as driver:
+        new = await store(driver, provider, digest, body, shares, PROCESS)
+    if new:
+        runtime.bus.ring_soon(JOBS, EVERYBODY)
+    return new
 
 
 async def take(runtime: Runtime, message_id: UUID, *, is_last: bool) -> InboxMessage | None:
@@ -216,6 +252,34 @@ class InboxDesk:
         return row
 
 
+async def own(work: UnitOfWork, page: PageRequest, wanted: MessageFilter) -> Page[InboxMessage]:
+    """Notices of the Work's own tenant, newest first, for the slice whose provider they are of."""
+    async with system_work(work.runtime) as session:
+        mine = replace(wanted, tenant_id=work.tenant.id)
+        return await MessageRepository(session).matching(page, mine)
+
+
+async def again(work: UnitOfWork, message_id: UUID, provider: str) -> InboxMessage | None:
+    """Have a notice of the Work's own tenant processed anew, done or dead; None: it waits anyway.
+
+    For providers whose every effect has a key of its own, as the receipt is forgotten. Raises
+    InboxMessageNotFound.
+    """
+    runtime, tenant = work.runtime, work.tenant
+    async with platform_work(runtime, tenant, work.actor) as own_work:
+        row = await MessageRepository(own_work.session).get(message_id, lock=True)
+        if row.tenant_id != tenant.id or row.provider != provider:
+            raise InboxMessageNotFound()
+        if row.state == PENDING:
+            return None
+        # The owner's session sees every tenant's receipts; ids are unique among all.
+        await ReceiptRepository(own_work.session).release(message_id)
+        row.state, row.attempts, row.last_error, row.processed_at = PENDING, 0, None, None
+        own_work.enqueue(PROCESS, {"message_id": row.id})
+    work.record("inbox_message.replayed", "inbox_message", row.id, provider=provider)
+    return row
+
+
 def _check_replayable(row: InboxMessage) -> None:
     if row.state not in (DEAD, UNCLAIMED):
         raise InboxMessageNotReplayable(state=row.state)
@@ -225,7 +289,8 @@ async def _tenant(runtime: Runtime, tenant_id: UUID | None) -> TenantContext | N
     return None if tenant_id is None else await runtime.tenants.find("id", str(tenant_id))
 
 
-async def _read(chunks: AsyncIterator[bytes], declared: str | None, cap: int) -> bytes:
+async def read_body(chunks: AsyncIterator[bytes], declared: str | None, cap: int) -> bytes:
+    """The raw bytes. Raises TooLarge."""
     if declared is not None and declared.isdecimal() and int(declared[:12]) > cap:
         raise TooLarge()
     body = bytearray()

@@ -15,6 +15,7 @@ TOPICS: dict[str, str | None] = {
     "contacts": "conversations.contacts:read",
     "numbers": "conversations.numbers:read",
     "templates": "conversations.templates:read",
+    "conversations": "conversations.messages:read",
     "schedules": "platform.schedules:read",
     "billing": "platform.billing:read",
     "team": None,
