@@ -22,6 +22,7 @@ from app.integrations.webpush.client import WebPushClient
 from app.integrations.whatsapp.client import WhatsAppClient
 from app.integrations.whatsapp.cloud import CloudApi
 from app.integrations.whatsapp.graph import Graph
+from app.integrations.whatsapp.sender import WhatsAppSender
 from app.kernel.files.storage import LocalStorage
 from app.kernel.work import UnitOfWork
 from app.saas.billing.problems import BillingNotConfigured
@@ -44,6 +45,13 @@ def whatsapp_cloud(work: UnitOfWork) -> CloudApi:
             config.whatsapp_graph_base_url,
             config.whatsapp_graph_version,
         )
+    )
+
+
+def whatsapp_sender(work: UnitOfWork) -> WhatsAppSender:
+    config = work.runtime.settings
+    return WhatsAppSender(
+        work.runtime.http, config.whatsapp_graph_base_url, config.whatsapp_graph_version
     )
 
 

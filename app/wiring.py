@@ -19,10 +19,8 @@ from app.commerce.desk.endpoints import router as desk_router
 from app.commerce.insights import jobs as insights
 from app.commerce.insights.endpoints import router as insights_router
 from app.commerce.inventory import jobs as stock_news
-from app.commerce.inventory import rules as stock_rules
 from app.commerce.inventory.endpoints import router as inventory_router
 from app.commerce.orders import expiry as order_expiry
-from app.commerce.orders import rules as order_rules
 from app.commerce.orders.endpoints import admin_router as orders_admin_router
 from app.commerce.orders.endpoints import public_router as orders_router
 from app.commerce.orders.service import OrderService
@@ -39,15 +37,13 @@ from app.contracts.commerce import (
     OrderMessages,
     OrderPlaced,
     OrderStatusChanged,
-    PaymentFlagged,
-    PaymentPaid,
-    RefundDue,
-    RefundFailed,
-    StockDrifted,
-    StockLow,
     StockReported,
 )
 from app.contracts.contacts import ContactsMerged, TimelineSource
+from app.contracts.conversations import AccountNoticed, (
+    ConversationOpened,
+    MessageReceived,
+)
 from app.contracts.gateways.billing import BillingGateway
 from app.contracts.gateways.checks import CredentialCheck
 from app.contracts.gateways.email import EmailGateway
@@ -57,21 +53,25 @@ from app.contracts.gateways.messaging import MessageGateway
 from app.contracts.gateways.oauth import OAuthGateway
 from app.contracts.gateways.payments import PaymentGateway
 from app.contracts.gateways.push import PushGateway
+from app.contracts.gateways.sending import SendsMessages
 from app.contracts.gateways.whatsapp import WhatsAppGateway
-from app.contracts.notices import EVERYWHERE, NoticeKind, notice_kinds
-from app.contracts.platform import ConnectionExpired, JobHeld, WebhookEndpointDisabled
-from app.contracts.saas import InUse, SubscriptionDoubled, UpgradeAdvice
-from app.contracts.schedules import SchedulePaused
-from app.contracts.whatsapp import NumberInTrouble, TemplateRefused
+from app.contracts.platform import (
+    AgentStatusChanged,
+)
+from app.contracts.saas import InUse, UpgradeAdvice
 from app.conversations.inbound import jobs as inbound
 from app.conversations.inbound.endpoints import router as inbound_router
+from app.conversations.inbox import jobs as conversations
+from app.conversations.inbox.endpoints import router as conversations_router
+from app.conversations.inbox.endpoints import team_router as inbox_team_router
 from app.conversations.notifications import jobs as order_news
 from app.conversations.notifications.endpoints import router as order_news_router
+from app.conversations.notifications.endpoints import texts_router as order_texts_router
 from app.conversations.notifications.service import NotificationService
-from app.conversations.numbers import rules as number_rules
 from app.conversations.numbers.endpoints import router as numbers_router
+from app.conversations.sending import jobs as sending
+from app.conversations.sending.endpoints import router as sending_router
 from app.conversations.templates import jobs as templates
-from app.conversations.templates import rules as template_rules
 from app.conversations.templates.endpoints import router as templates_router
 from app.integrations.anthropic.client import AnthropicClient
 from app.integrations.gemini.client import GeminiClient
@@ -82,7 +82,6 @@ from app.kernel.addressbook.endpoints import router as addressbook_router
 from app.kernel.ai.endpoints import router as ai_router
 from app.kernel.apikeys.endpoints import router as apikeys_router
 from app.kernel.audit.endpoints import router as audit_router
-from app.kernel.connections import rules as connection_rules
 from app.kernel.connections.endpoints import ai_router as ai_connections_router
 from app.kernel.connections.endpoints import router as connections_router
 from app.kernel.connections.providers import router as providers_router
@@ -102,7 +101,6 @@ from app.kernel.inbox.service import Source
 from app.kernel.inbox.service import sweep as forget_old_notices
 from app.kernel.invitations.endpoints import admin_router as invitations_admin_router
 from app.kernel.invitations.endpoints import public_router as invitations_router
-from app.kernel.jobs import rules as job_rules
 from app.kernel.jobs.endpoints import router as jobs_router
 from app.kernel.jobs.service import Beat, Handler
 from app.kernel.layers import Ready, Short
@@ -116,7 +114,6 @@ from app.kernel.passwords.endpoints import router as passwords_router
 from app.kernel.ports import Ports, Schedulable, Subscribers
 from app.kernel.realtime.endpoints import router as realtime_router
 from app.kernel.retention import prune_now_and_then
-from app.kernel.schedules import rules as schedule_rules
 from app.kernel.schedules.endpoints import router as schedules_router
 from app.kernel.schedules.jobs import scheduled
 from app.kernel.schedules.ticking import tick_all
@@ -132,9 +129,7 @@ from app.kernel.usage.endpoints import router as usage_router
 from app.kernel.users.endpoints import router as users_router
 from app.kernel.users.service import UserService
 from app.kernel.webhooks import jobs as webhooks
-from app.kernel.webhooks import rules as webhook_rules
 from app.kernel.webhooks.endpoints import router as webhooks_router
-from app.saas.billing import rules as billing_rules
 from app.saas.billing.endpoints import router as billing_router
 from app.saas.billing.jobs import (
     RECONCILE,
@@ -210,6 +205,10 @@ ROUTERS: list[APIRouter] = [
     numbers_router,
     templates_router,
     inbound_router,
+    order_texts_router,
+    conversations_router,
+    inbox_team_router,
+    sending_router,
     notices_router,
     notices_admin_router,
     catalog_router,
@@ -240,6 +239,7 @@ PORTS = (
     .bind(MessageGateway, vendors.whatsapp, name="whatsapp")
     .bind(MessageGateway, vendors.telegram, name="telegram")
     .bind(WhatsAppGateway, vendors.whatsapp_cloud)
+    .bind(SendsMessages, vendors.whatsapp_sender)
     .bind(LLMGateway, lambda work: OpenAIClient(vendors.llm(work)), name="openai")
     .bind(LLMGateway, lambda work: OpenAIClient(vendors.llm(work), COMPATIBLE), name=COMPATIBLE)
     .bind(LLMGateway, lambda work: AnthropicClient(vendors.llm(work)), name="anthropic")
@@ -273,64 +273,12 @@ SUBSCRIBERS: Subscribers = {
     OrderPlaced: [order_news.ORDER_WHATSAPP, order_news.ORDER_TELEGRAM],
     OrderStatusChanged: [order_news.ORDER_WHATSAPP, order_news.ORDER_TELEGRAM],
     StockReported: [order_news.STOCK_TELEGRAM],
+    AccountNoticed: [inbound.ACCOUNT],
     ContactsMerged: [inbound.FOLLOW_MERGE],
+    ConversationOpened: [conversations.OPENED],
+    MessageReceived: [conversations.GIVE_WAITING],
+    AgentStatusChanged: [conversations.GIVE_WAITING],
 }
-
-NOTICES = notice_kinds(
-    NoticeKind(
-        OrderPlaced, "Novo pedido", "commerce.orders:update", order_rules.placed_notice,
-        is_urgent=True, ttl_s=4 * 3600,
-    ),
-    NoticeKind(
-        PaymentPaid, "Pagamento recebido", "commerce.orders:update", payment_rules.paid_notice,
-    ),
-    NoticeKind(
-        PaymentFlagged, "Pagamento a conferir", "commerce.payments:write",
-        payment_rules.flagged_notice, EVERYWHERE,
-    ),
-    NoticeKind(
-        RefundDue, "Devolução a fazer", "commerce.payments:refund",
-        payment_rules.refund_due_notice, EVERYWHERE,
-    ),
-    NoticeKind(
-        RefundFailed, "Estorno recusado", "commerce.payments:refund",
-        payment_rules.refund_failed_notice, EVERYWHERE,
-    ),
-    NoticeKind(StockLow, "Estoque baixo", "commerce.inventory:write", stock_rules.low_notice),
-    NoticeKind(
-        StockDrifted, "Estoque não confere", "commerce.inventory:write", stock_rules.drift_notice,
-        EVERYWHERE,
-    ),
-    NoticeKind(
-        WebhookEndpointDisabled, "Webhook desligado", "platform.webhooks:write",
-        webhook_rules.disabled_notice, EVERYWHERE,
-    ),
-    NoticeKind(
-        SchedulePaused, "Agendamento pausado", "platform.schedules:write",
-        schedule_rules.paused_notice, EVERYWHERE,
-    ),
-    NoticeKind(
-        ConnectionExpired, "Conexão encerrada", "platform.connections:write",
-        connection_rules.expired_notice, EVERYWHERE,
-    ),
-    NoticeKind(
-        SubscriptionDoubled, "Assinatura em dobro", "platform.billing:write",
-        billing_rules.doubled_notice, EVERYWHERE,
-    ),
-    NoticeKind(
-        NumberInTrouble, "Número de WhatsApp em risco", "conversations.numbers:write",
-        number_rules.trouble_notice, EVERYWHERE,
-    ),
-    NoticeKind(
-        TemplateRefused, "Modelo de mensagem recusado", "conversations.templates:write",
-        template_rules.refused_notice,
-    ),
-    NoticeKind(
-        JobHeld, "Tarefa parada", "platform.jobs:write", job_rules.held_notice, EVERYWHERE,
-        is_for_platform=True,
-    ),
-)  # fmt: skip
-"""What the tenant's own people are told of; who has the grant is told."""
 
 JOBS: dict[str, Handler] = {
     order_news.ORDER_WHATSAPP: order_news.order_whatsapp,
@@ -341,12 +289,18 @@ JOBS: dict[str, Handler] = {
     files.CLEAN: files.clean,
     files.ERASE: files.erase,
     inbox.PROCESS: inbox.process,
+    inbound.ACCOUNT: inbound.apply_account,
     inbound.FOLLOW_MERGE: inbound.follow_merge,
     RECONCILE: reconcile,
     notices.NOTICE_FAN_OUT: notices.fan_out,
     notices.DELIVER: notices.deliver,
     central_jobs.ERASE_LEFT_FILES: central_jobs.erase_left_files,
     order_news.STOCK_TELEGRAM: order_news.stock_telegram,
+    sending.SEND: sending.send,
+    sending.MARK_READ: sending.mark_read,
+    conversations.OPENED: conversations.opened,
+    conversations.GIVE_WAITING: conversations.give_waiting,
+    conversations.WAKE: conversations.wake,
     payments.REFUND: payments.refund,
     payments.CLOSE_INTENT: payments.cancel_intent,
     insights.ROLL_UP: insights.roll_up,
@@ -367,6 +321,7 @@ SCHEDULABLE: Schedulable = {
 BEATS: tuple[Beat, ...] = (
     health.beat, tick_all, prune_now_and_then, queue_cleaning, forget_old_notices, look_again,
     tell_expired, order_expiry.expire_now_and_then, insights.queue_rolling,
+    sending.mark_undecided_now_and_then, conversations.tell_late_now_and_then,
 )  # fmt: skip
 
 SHORT: dict[str, Short] = {checkout_short.PATH: checkout_short.short}

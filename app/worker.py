@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from app import vendors, wiring
+from app import news, vendors, wiring
 from app.core import logging as logs
 from app.core.crypto import Signer, Vault
 from app.core.database import Database, verify_isolation
@@ -56,7 +56,7 @@ def build_runtime(config: Settings) -> Runtime:
         ports=wiring.PORTS,
         subscribers=wiring.SUBSCRIBERS,
         schedulable=wiring.SCHEDULABLE,
-        notices=wiring.NOTICES,
+        notices=news.NOTICES,
         spans=spans,
     )
 

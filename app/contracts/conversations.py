@@ -64,3 +64,60 @@ class AccountNoticed(Event):
     phone_number_id: str | None
     field: str
     value: dict[str, Any]
+
+
+class ConversationChanged(_Told):
+    """Status, priority, department, labels, snooze or the unread count are different now."""
+
+    name: ClassVar[str] = "conversations.changed"
+    changes: list[str]
+    status: str
+
+
+class ConversationAssigned(_Told):
+    name: ClassVar[str] = "conversations.assigned"
+    assignee_id: UUID | None
+    """None: nobody has it any more."""
+    before_id: UUID | None
+    how: str
+    """``manual``, ``transfer``, ``round_robin`` or ``least_busy``."""
+
+
+class ConversationNoted(_Told):
+    name: ClassVar[str] = "conversations.noted"
+    note_id: UUID
+    author_name: str
+    mentions: list[UUID]
+
+
+class ServiceLate(_Told):
+    """A clock ran out: nobody answered, or nobody solved it, in the time that was promised."""
+
+    name: ClassVar[str] = "conversations.service_late"
+    clock: str
+    """``first_reply`` or ``resolution``."""
+    assignee_id: UUID | None
+
+
+class MessageQueued(_Told):
+    name: ClassVar[str] = "conversations.message_queued"
+    message_id: UUID
+    kind: str
+    author: str
+
+
+class MessageSent(_Told):
+    """How a send ended, as far as we know by ourselves; the vendor's notices come after."""
+
+    name: ClassVar[str] = "conversations.message_sent"
+    message_id: UUID
+    status: str
+    """``accepted``, ``failed``, ``unknown``, ``cancelled``, or ``queued`` for another try."""
+    error_code: str | None = None
+
+
+class MessageUndecided(_Told):
+    """Whether a message was sent stayed unknown: a person must resend it or give it up."""
+
+    name: ClassVar[str] = "conversations.message_undecided"
+    message_id: UUID

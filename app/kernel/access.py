@@ -41,6 +41,8 @@ MODULES: dict[str, frozenset[str]] = {
     "conversations": frozenset(
         {
             "messages:read",
+            "messages:write",
+            "messages:manage",
             "contacts:read",
             "contacts:write",
             "contacts:manage",
@@ -117,6 +119,8 @@ ROLE_GRANTS: dict[str, frozenset[str]] = {
             "platform.files:write",
             "conversations.contacts:write",
             "conversations.contacts:manage",
+            "conversations.messages:write",
+            "conversations.messages:manage",
         }
     )
     - _OWNERS,
@@ -129,6 +133,7 @@ ROLE_GRANTS: dict[str, frozenset[str]] = {
             "commerce.stores:read",
             "commerce.customers:read",
             "conversations.messages:read",
+            "conversations.messages:write",
             "conversations.contacts:read",
             "conversations.contacts:write",
             "conversations.templates:read",

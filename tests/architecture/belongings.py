@@ -18,6 +18,7 @@ from app.core.ids import new_id
 from app.kernel.identity import Identity
 from app.kernel.impersonations.service import ImpersonationService
 from app.main import Largo
+from tests.architecture.chats import NOBODYS, one_of_each
 from tests.architecture.conftest import Owner
 from tests.factories.commerce import PAULISTA, Shop, key, make_shop
 from tests.factories.images import image
@@ -32,19 +33,6 @@ def client(app: Largo, tenant: str | None, member: Member | None = None) -> http
         headers["Authorization"] = f"Bearer {member.token}"
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://largo.test", headers=headers)
-
-
-NOBODYS = {
-    "connections/provider": "whatsapp",
-    "providers/provider": "google",
-    "signature-providers/provider": "clicksign",
-    "problems/code": "not-found",
-    "plans/code": "free",
-    "messaging/channel": "whatsapp",
-    "stripe/slug": "nobodys-shop",
-    "whatsapp/slug": "nobodys-shop",
-}
-"""Names that every tenant uses alike."""
 
 
 @dataclass
@@ -112,6 +100,7 @@ async def make_belongings(app: Largo, world: World, owner_sql: Owner) -> Belongi
         await _order(found, shop, owner)
         await _count(found, owner)
         await _contacts(found, owner)
+        await one_of_each(found, owner)
         await _people(found, owner)
         number, template = await make_account(world, found.mark)
         found.in_path |= {"numbers/number_id": number, "templates/template_id": template}

@@ -97,5 +97,7 @@ def example_body(document: dict[str, Any], operation: dict[str, Any]) -> Any:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is None:
         return None
+    if "oneOf" in content["schema"]:
+        return content["schema"]["examples"][0]
     name = content["schema"]["$ref"].rpartition("/")[2]
     return document["components"]["schemas"][name]["examples"][0]

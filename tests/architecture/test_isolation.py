@@ -37,6 +37,7 @@ OWN_BY_NAME = {
     "GET /api/v1/connections/providers/{provider}/callback": "names a vendor; needs a state",
     "GET /api/v1/signature-providers/{provider}": "names a vendor",
     "POST /api/v1/signature-providers/{provider}/test": "names a vendor",
+    "PUT /api/v1/order-messages/{fact}": "names what happens to orders; everybody has their own",
     "GET /media/{key}": "public to whoever knows the content's hash, as storefronts show it",
 }
 """Paths whose parameter is no id of a tenant's object."""

@@ -60,7 +60,11 @@ def test_every_body_has_an_example(document: Document) -> None:
 def test_every_example_has_only_known_fields(document: Document) -> None:
     for name, _, content in _bodies(document):
         schema = _resolved(document, content["schema"])
+        kinds = schema.get("discriminator")
         for example in schema.get("examples", ()):
+            if kinds is not None:
+                of_kind = {"$ref": kinds["mapping"][example[kinds["propertyName"]]]}
+                schema = _resolved(document, of_kind)
             unknown = set(example) - set(schema["properties"])
             assert not unknown, f"{name}: {unknown}"
             missing = set(schema.get("required", ())) - set(example)

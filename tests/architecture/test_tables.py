@@ -47,6 +47,7 @@ AS_OWNER = {
     "find_contacts": "LIKE may use its index only past row level security; scoped by itself",
     "find_products": "LIKE and <% may use their index only past it; scoped by itself",
     "keep_whatsapp_route": "routes are a system table; the tenant is the transaction's own",
+    "find_messages": "the same",
 }
 """Functions that run with the owner's rights, with the reason; each names its tenant itself."""
 

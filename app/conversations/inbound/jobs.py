@@ -16,12 +16,15 @@ from app.conversations.inbound.intake import (
 from app.conversations.inbound.problems import ItemsFailed
 from app.conversations.inbound.reading import Item, items_of, names_of, parsed
 from app.conversations.inbound.service import InboundService
+from app.conversations.numbers.news import NumberNews
+from app.conversations.templates.service import TemplateService
 from app.core.ids import made_at
 from app.kernel.inbox.problems import WebhookSignatureInvalid
 from app.kernel.inbox.service import Delivery, Verified
 from app.kernel.jobs.service import JobContext
 from app.kernel.work import Runtime
 
+ACCOUNT = "conversations.inbound.account"
 FOLLOW_MERGE = "conversations.inbound.follow_merge"
 _SIGNATURE = "x-hub-signature-256"
 
@@ -99,3 +102,11 @@ async def follow_merge(job: JobContext) -> None:
     ids = UUID(job.payload["contact_id"]), UUID(job.payload["merged_id"])
     async with job.works() as work:
         await InboundService(work).follow(*ids)
+
+
+async def apply_account(job: JobContext) -> None:
+    """What the vendor told of a number or a template is so from now on; twice is like once."""
+    waba_id, field, value = (job.payload[name] for name in ("waba_id", "field", "value"))
+    async with job.works() as work:
+        if not await NumberNews(work).apply(waba_id, field, value):
+            await TemplateService(work).apply(waba_id, field, value)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy import CheckConstraint, Computed, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text, Uuid
@@ -28,6 +28,13 @@ MESSAGE_STATUSES = (
 )  # fmt: skip
 MEDIA_STATES = ("pending", "stored", "failed", "expired")
 ATTEMPT_STATES = ("sending", "accepted", "refused", "unavailable", "unknown")
+STRATEGIES = ("manual", "round_robin", "least_busy")
+
+# Spelled as Postgres prints it back, so that ``alembic check`` finds no difference.
+SEARCH_TEXT = (
+    "lower(regexp_replace(NORMALIZE(COALESCE(text, ''::text), NFKD), "
+    "'[\\u0300-\\u036f]'::text, ''::text, 'g'::text))"
+)
 
 
 class Conversation(TenantModel):
@@ -57,6 +64,17 @@ class Conversation(TenantModel):
             "id",
         ),
         Index("conversations_tenant_id_contact_id_idx", "tenant_id", "contact_id", "id"),
+        # Small: what is late and untold. The beat that tells it reads it whole.
+        Index(
+            "conversations_clocks_idx",
+            "tenant_id",
+            "first_reply_due_at",
+            "resolution_due_at",
+            postgresql_where=text(
+                "status IN ('open', 'pending') AND (first_reply_told_at IS NULL "
+                "OR resolution_told_at IS NULL)"
+            ),
+        ),
         CheckConstraint(one_of("status", STATUSES), name="status"),
         CheckConstraint(one_of("priority", PRIORITIES), name="priority"),
         CheckConstraint("unread_count >= 0", name="unread_count"),
@@ -82,6 +100,11 @@ class Conversation(TenantModel):
     first_reply_at: Mapped[datetime | None]
     first_reply_due_at: Mapped[datetime | None]
     resolution_due_at: Mapped[datetime | None]
+    first_reply_told_at: Mapped[datetime | None]
+    resolution_told_at: Mapped[datetime | None]
+    """When somebody was told that the clock ran out."""
+    sends_resume_at: Mapped[datetime | None]
+    """The vendor refused this pair for now; nothing is sent to this contact before."""
     snoozed_until: Mapped[datetime | None]
     bot_paused_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
@@ -99,6 +122,39 @@ class ConversationNote(TenantModel):
     author_name: Mapped[str]
     text: Mapped[str]
     mentions: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default="{}")
+
+
+class AssignmentSetting(TenantModel):
+    """How a department's conversations find somebody, and by when; one row without a department
+    is for all others."""
+
+    __tablename__ = "assignment_settings"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "department_id", postgresql_nulls_not_distinct=True),
+        within_tenant("department_id", "departments", ondelete="CASCADE"),
+        CheckConstraint(one_of("strategy", STRATEGIES), name="strategy"),
+        CheckConstraint("capacity BETWEEN 1 AND 1000", name="capacity"),
+    )
+
+    department_id: Mapped[UUID | None]
+    strategy: Mapped[str] = mapped_column(server_default="manual")
+    capacity: Mapped[int] = mapped_column(server_default="10")
+    """Live conversations that one agent may be given."""
+    first_reply_minutes: Mapped[int | None]
+    resolution_minutes: Mapped[int | None]
+
+
+class AgentTurn(TenantModel):
+    """An agent's place in the round; locked by whoever assigns, so that no two do at once."""
+
+    __tablename__ = "agent_turns"
+    __table_args__ = (
+        unique_within_tenant("user_id"),
+        within_tenant("user_id", "users", ondelete="CASCADE"),
+    )
+
+    user_id: Mapped[UUID]
+    last_assigned_at: Mapped[datetime | None]
 
 
 class CannedReply(TenantModel):
@@ -151,6 +207,14 @@ class Message(TenantModel):
             "id",
             postgresql_where=text("status IN ('queued', 'sending', 'unknown')"),
         ),
+        # Used by find_messages() alone: LIKE may use no index under row level security.
+        Index(
+            "messages_search_idx",
+            "tenant_id",
+            "search_text",
+            postgresql_using="gin",
+            postgresql_ops={"search_text": "gin_trgm_ops"},
+        ),
         CheckConstraint(one_of("direction", DIRECTIONS), name="direction"),
         CheckConstraint(one_of("author", AUTHORS), name="author"),
         CheckConstraint(one_of("status", MESSAGE_STATUSES), name="status"),
@@ -185,6 +249,11 @@ class Message(TenantModel):
     revoked_at: Mapped[datetime | None]
     reactions: Mapped[dict[str, Any]] = mapped_column(JSONB(), server_default="{}")
     """Emoji by who reacted: ``contact`` or ``business``."""
+    needs_decision_at: Mapped[datetime | None]
+    """Its sending stayed unknown: a person must resend it or give it up."""
+    search_text: Mapped[str] = mapped_column(
+        Computed(SEARCH_TEXT, persisted=True), deferred=True, deferred_raiseload=True
+    )
 
 
 class MessageStatus(TenantModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from app.contracts.gateways.messaging import GatewayFailure
+from app.conversations.notifications.customers import CustomerNews
 from app.conversations.notifications.rules import OrderFact
 from app.conversations.notifications.schemas import NotificationChannel
 from app.conversations.notifications.service import NotificationService, Outgoing
@@ -17,7 +18,11 @@ STOCK_TELEGRAM = "conversations.notifications.stock_telegram"
 
 async def order_whatsapp(job: JobContext) -> None:
     """Tell the customer what happened to the order. Raises RetryLater."""
-    await _tell(job, NotificationChannel.WHATSAPP)
+    fact = OrderFact(job.payload.get("after", "placed"), job.payload.get("reason"))
+    async with job.works() as work:
+        is_told = await CustomerNews(work).tell(UUID(job.payload["order_id"]), fact)
+    if not is_told:
+        await _tell(job, NotificationChannel.WHATSAPP)
 
 
 async def order_telegram(job: JobContext) -> None:

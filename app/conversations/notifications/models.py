@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.ddl import one_of
 from app.core.model import TenantModel, unique_within_tenant
 
-STATES = ("pending", "sending", "sent", "failed", "unknown")
+STATES = ("pending", "queued", "sending", "sent", "failed", "unknown")
 
 
 class Notification(TenantModel):
@@ -34,3 +34,22 @@ class Notification(TenantModel):
     provider_message_id: Mapped[str | None]
     error: Mapped[str | None]
     sent_at: Mapped[datetime | None]
+    message_id: Mapped[UUID | None]
+    """Of the inbox, which owes and sends it; its status is how this ended."""
+
+
+class OrderMessageSetting(TenantModel):
+    """The tenant's own words for one thing that happens to orders; without a row, ours."""
+
+    __tablename__ = "order_message_settings"
+    __table_args__ = (unique_within_tenant("fact"),)
+
+    fact: Mapped[str]
+    """``placed``, or the status an order moved to."""
+    is_on: Mapped[bool] = mapped_column(server_default=text("true"))
+    text: Mapped[str | None]
+    template_name: Mapped[str | None]
+    """What goes out when the customer did not write in the last 24 hours."""
+    template_language: Mapped[str | None]
+    template_values: Mapped[list[str]] = mapped_column(server_default="{}")
+    """Names of the variables that fill the template's body, in order."""

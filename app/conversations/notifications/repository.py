@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from app.conversations.notifications.models import Notification
+from app.conversations.notifications.models import Notification, OrderMessageSetting
 from app.conversations.notifications.problems import NotificationNotFound
 from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
@@ -56,4 +57,18 @@ class NotificationRepository(Repository[Notification]):
         """What was sent because of an order, oldest first."""
         return await self.all(
             self.query().where(Notification.order_id == order_id).order_by(Notification.id)
+        )
+
+
+class OrderMessageRepository(Repository[OrderMessageSetting]):
+    model = OrderMessageSetting
+
+    async def of(self, fact: str) -> OrderMessageSetting | None:
+        return await self.one_or_none(self.query().where(OrderMessageSetting.fact == fact))
+
+    async def put(self, fact: str, values: dict[str, Any]) -> None:
+        await self.session.execute(
+            insert(OrderMessageSetting)
+            .values(id=new_id(), fact=fact, **values)
+            .on_conflict_do_update(index_elements=["tenant_id", "fact"], set_=values)
         )

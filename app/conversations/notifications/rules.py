@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from app.contracts.commerce import OrderSummary
 from app.core.money import format_money
@@ -11,6 +13,7 @@ from app.core.money import format_money
 # Both vendors take 4096 characters: room for the head and the foot around the lines.
 _LONGEST_LINES = 3000
 _LONGEST_FIELD = 200
+_VARIABLE = re.compile(r"\{\{\s*([a-z_]{1,30})\s*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,30 @@ def customer_text(order: OrderSummary, fact: OrderFact) -> str | None:
             "recebido ao finalizar a compra."
         )
     return "\n\n".join(paragraphs)
+
+
+def values_of(order: OrderSummary, fact: OrderFact) -> dict[str, str]:
+    """What a tenant's own words may name."""
+    return {
+        "customer_name": _one_line(order.customer_name),
+        "order_number": str(order.number),
+        "store_name": _one_line(order.store_name),
+        "total": format_money(order.total_cents, order.currency),
+        "items": "\n".join(_fitting(order.lines)[0]),
+        "reason": _one_line(fact.reason or ""),
+    }
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """A text with its ``{{variables}}``; one that is not known stays as it is."""
+    return _VARIABLE.sub(lambda found: values.get(found[1], found[0]), text)
+
+
+EXAMPLE = OrderSummary(
+    UUID(int=0), 128, "confirmed", "pickup", 8990, "BRL", "Loja Centro", "Ana Souza",
+    "+5511987654321", ("1 x Pizza calabresa grande",),
+)  # fmt: skip
+"""For previews."""
 
 
 def shop_text(order: OrderSummary, fact: OrderFact) -> str | None:

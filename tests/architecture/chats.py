@@ -1,0 +1,69 @@
+"""Names that are nobody's, and a conversation with all that belongs to it, for the matrix."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+from uuid import UUID
+
+import httpx
+
+from app.conversations.inbox.models import Message
+from app.core.clock import now
+from tests.factories.commerce import key
+from tests.factories.conversations import make_number
+from tests.factories.tenants import World
+
+NOBODYS = {
+    "connections/provider": "whatsapp",
+    "providers/provider": "google",
+    "signature-providers/provider": "clicksign",
+    "problems/code": "not-found",
+    "plans/code": "free",
+    "order-messages/fact": "ready",
+    "messaging/channel": "whatsapp",
+    "stripe/slug": "nobodys-shop",
+    "whatsapp/slug": "nobodys-shop",
+}
+"""Names that every tenant uses alike."""
+
+
+class Kept(Protocol):
+    """As much of ``Belongings`` as is filled here."""
+
+    world: World
+    mark: str
+    in_path: dict[str, str]
+    in_body: dict[str, str]
+
+
+async def one_of_each(found: Kept, owner: httpx.AsyncClient) -> None:
+    """Fill ``in_path`` and ``in_body``."""
+    world, mark = found.world, found.mark
+    contact_id = found.in_path["contacts/contact_id"]
+
+    async def made(path: str, body: dict[str, Any]) -> str:
+        answer = await owner.post(f"/api/v1{path}", json=body, headers=key())
+        assert answer.is_success, answer.text
+        return str(answer.json()["id"])
+
+    number = await make_number(world)
+    chat = await made("/conversations", {"contact_id": contact_id, "number_id": str(number)})
+    async with world.work() as work:
+        message = Message(
+            conversation_id=UUID(chat), number_id=number, contact_id=UUID(contact_id),
+            direction="in", author="contact", kind="text", text=f"Oi {mark}",
+            status="received", wamid=f"wamid.{mark}", provider_at=now(),
+        )  # fmt: skip
+        work.session.add(message)
+        await work.session.flush()
+    await made(f"/conversations/{chat}/notes", {"text": f"Nota {mark}"})
+    found.in_path |= {
+        "conversations/conversation_id": chat,
+        "messages/message_id": str(message.id),
+        "canned-replies/canned_reply_id": await made(
+            "/canned-replies", {"shortcut": mark, "text": "Oi!"}
+        ),
+    }
+    found.in_body |= {
+        "number_id": str(number), "conversation_id": chat, "message_id": str(message.id),
+    }  # fmt: skip
