@@ -7,6 +7,7 @@ from sqlalchemy import MetaData
 from app.commerce.catalog import models as _catalog
 from app.commerce.checkout import models as _checkout
 from app.commerce.customers import models as _customers
+from app.commerce.imports import models as _imports
 from app.commerce.insights import models as _insights
 from app.commerce.inventory import models as _inventory
 from app.commerce.orders import models as _orders
@@ -57,7 +58,7 @@ MODELS = (
     _orders, _payments, _checkout, _order_news, _usage, _plans, _webhooks, _schedules, _ai,
     _apikeys, _totp, _departments, _inbox, _billing, _mail, _passwords, _invitations, _notices,
     _impersonations, _insights, _tags, _consents, _merging, _segments,
-    _numbers, _templates, _conversations,
+    _numbers, _templates, _conversations, _imports,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 

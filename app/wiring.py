@@ -16,6 +16,8 @@ from app.commerce.customers.endpoints import router as customers_router
 from app.commerce.customers.service import CustomerTimeline
 from app.commerce.desk.endpoints import public_router as reorder_router
 from app.commerce.desk.endpoints import router as desk_router
+from app.commerce.imports import jobs as imports
+from app.commerce.imports.endpoints import router as imports_router
 from app.commerce.insights import jobs as insights
 from app.commerce.insights.endpoints import router as insights_router
 from app.commerce.inventory import jobs as stock_news
@@ -40,7 +42,8 @@ from app.contracts.commerce import (
     StockReported,
 )
 from app.contracts.contacts import ContactsMerged, TimelineSource
-from app.contracts.conversations import AccountNoticed, (
+from app.contracts.conversations import (
+    AccountNoticed,
     ConversationOpened,
     MessageReceived,
 )
@@ -200,6 +203,7 @@ ROUTERS: list[APIRouter] = [
     inventory_router,
     stocktakes_router,
     promotions_router,
+    imports_router,
     insights_router,
     order_news_router,
     numbers_router,
@@ -306,6 +310,7 @@ JOBS: dict[str, Handler] = {
     insights.ROLL_UP: insights.roll_up,
     templates.SYNC: templates.sync,
     templates.SYNC_ALL: scheduled(templates.sync_all),
+    imports.APPLY: imports.apply,
     stock_news.LOW_STOCK_REPORT: scheduled(stock_news.low_stock_report),
     stock_news.CHECK: scheduled(stock_news.check),
     scoring.RESCORE: scheduled(scoring.rescore),

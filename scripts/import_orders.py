@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from app.commerce.imports.reader import Source, in_order, order_parts
 from app.commerce.imports.rules import Parts, customers, orders
 from app.commerce.imports.schemas import (
     CUSTOMERS,
@@ -31,12 +32,10 @@ from app.commerce.imports.schemas import (
     BatchResult,
     CustomerRow,
     OrderRow,
-    Parsed,
     StoreRef,
 )
 from app.commerce.imports.service import ImportService
 from app.core.clock import now
-from app.core.tabular import Table
 from app.kernel.work import Runtime
 from scripts.imports import reader, report, terminal
 
@@ -58,11 +57,13 @@ async def execute(runtime: Runtime, argv: Sequence[str], out: TextIO) -> int:
     table, found = reader.opened(
         given.file, ORDERS, ["key", "customer", "status", "placed_at"], say, of_orders
     )
-    parts = _parts(given.file, given.items, given.payments, table, found.by_field["key"], say)
+    parts = _parts(
+        given.file, given.items, given.payments, Source(given.file.name, table, found), say
+    )
     path = reader.beside(given.file, given.customers, "customers.csv", say)
     known = _customers(path, of_customers, say) if path else {}
     say(f"Store {store.slug}: times without an offset are {store.timezone}.")
-    parsed = _in_order(orders(table, found, parts, ZoneInfo(store.timezone), now()))
+    parsed = in_order(orders(table, found, parts, ZoneInfo(store.timezone), now()))
     result = await terminal.run(
         works, parsed, partial(_apply, store, known), out, size=BATCH, dry_run=given.dry_run
     )
@@ -85,20 +86,17 @@ def _mappings(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]
 
 
 def _parts(
-    path: Path, items: Path | None, payments: Path | None, table: Table, key: str, say: reader.Say
+    path: Path, items: Path | None, payments: Path | None, main: Source, say: reader.Say
 ) -> Parts:
     items = reader.beside(path, items, "order_items.csv", say)
     if items is None:
         raise reader.Refused("Orders need their items: name the file with --items.")
     payments = reader.beside(path, payments, "order_payments.csv", say)
-    keys = frozenset(row.cells.get(key, "") for row in table.rows)
-    parts = Parts()
-    lines, columns = reader.opened(items, ITEMS, ["order", "product", "price"], say)
-    parts.read_items(lines, columns, keys, items.name)
+    lines = Source(items.name, *reader.opened(items, ITEMS, ["order", "product", "price"], say))
+    paid = None
     if payments is not None:
-        lines, columns = reader.opened(payments, PAYMENTS, ["order", "amount"], say)
-        parts.read_payments(lines, columns, keys, payments.name)
-    return parts
+        paid = Source(payments.name, *reader.opened(payments, PAYMENTS, ["order", "amount"], say))
+    return order_parts(main, lines, paid)
 
 
 def _customers(path: Path, mapping: Mapping[str, str], say: reader.Say) -> dict[str, CustomerRow]:
@@ -107,11 +105,6 @@ def _customers(path: Path, mapping: Mapping[str, str], say: reader.Say) -> dict[
     by_key = {row.key: row for row in parsed.rows}
     # The alias wins: of a person with two addresses it names the one of this order.
     return by_key | {row.alias: row for row in parsed.rows if row.alias}
-
-
-def _in_order(parsed: Parsed[OrderRow]) -> Parsed[OrderRow]:
-    rows = sorted(parsed.rows, key=lambda row: (row.placed_at, row.key))
-    return Parsed(parsed.read, rows, parsed.failures, parsed.repeats)
 
 
 async def _apply(

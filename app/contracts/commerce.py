@@ -47,6 +47,20 @@ class OrderEdited(Event):
     reason: str | None = None
 
 
+class ImportProgressed(Event):
+    """An import began, has more rows behind it, or ended."""
+
+    name: ClassVar[str] = "commerce.import_progressed"
+    resource: ClassVar[str] = "import"
+    topic: ClassVar[str | None] = "imports"
+    import_id: UUID
+    kind: str
+    status: str
+    rows_done: int
+    rows_total: int
+    """Rows that are applied; the others failed when the file was read, or say nothing new."""
+
+
 class PaymentEvent(Event):
     """What all news of an order's money say."""
 

@@ -8,6 +8,8 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from app.core.workbook import NoWorkbook, sheet_rows
+
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _ZIP = b"PK\x03\x04"  # what .xlsx and .ods files are
 _HEAD = 1 << 16  # the header is looked for in this many characters
@@ -41,21 +43,30 @@ class Table:
     @property
     def described(self) -> str:
         """How it was read, for people: ``utf-8, comma, 5,460 rows``."""
-        return f"{self.encoding}, {DELIMITERS[self.delimiter]}, {len(self.rows):,} rows"
+        separated = f", {DELIMITERS[self.delimiter]}" if self.delimiter else ""
+        return f"{self.encoding}{separated}, {len(self.rows):,} rows"
 
 
 def read_table(data: bytes) -> Table:
-    """Read comma-, semicolon- or tab-separated text with a header.
+    """Read comma-, semicolon- or tab-separated text, or an XLSX workbook, with a header.
 
     Column names are compared without case and outer spaces; empty lines are no rows. A row with
     another number of cells than the header, or with a NUL, keeps its line and says so. Raises
     UnreadableTable.
     """
     if data.startswith(_ZIP):
-        raise UnreadableTable("This is a spreadsheet: save it as CSV and try again.")
+        try:
+            return _table("xlsx", "", _sheet(data))
+        except NoWorkbook as error:
+            raise UnreadableTable(str(error)) from error
     encoding, text = _decoded(data)
     delimiter = _delimiter(text)
-    lines = _lines(text, delimiter)
+    return _table(encoding, delimiter, _lines(text, delimiter))
+
+
+def _table(
+    encoding: str, delimiter: str, lines: Iterator[tuple[int, list[str], str | None]]
+) -> Table:
     header = tuple(name.strip().casefold() for name in next(lines, (0, [], None))[1])
     if not any(header):
         raise UnreadableTable("The file is empty: its first line must name the columns.")
@@ -63,6 +74,19 @@ def read_table(data: bytes) -> Table:
     if repeated:
         raise UnreadableTable(f"Columns appear twice: {', '.join(sorted(repeated))}.")
     return Table(encoding, delimiter, header, tuple(_rows(lines, header)))
+
+
+def _sheet(data: bytes) -> Iterator[tuple[int, list[str], str | None]]:
+    """Rows as wide as the header: a sheet is a rectangle that ends where its people stopped."""
+    width = 0
+    for line, cells in sheet_rows(data):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if not width:
+            width = max(n for n, cell in enumerate(cells, start=1) if cell.strip())
+        while len(cells) > width and not cells[-1].strip():
+            cells.pop()
+        yield line, [*cells, *[""] * (width - len(cells))], None
 
 
 def _decoded(data: bytes) -> tuple[str, str]:

@@ -36,6 +36,8 @@ MODULES: dict[str, frozenset[str]] = {
             "customers:write",
             "insights:read",
             "insights:write",
+            "imports:read",
+            "imports:write",
         }
     ),
     "conversations": frozenset(

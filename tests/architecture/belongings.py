@@ -306,6 +306,9 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
     secret = {"access_token": f"segredo-{found.mark}"}
     whatsapp = {"config": {"phone_number_id": "106540352242922"}, "secret": secret}
     _ok(await owner.put("/api/v1/admin/connections/whatsapp", json=whatsapp))
+    table = {"file": ("itens.csv", f"id;nome\n{found.mark};Item\n".encode())}
+    imported = await owner.post("/api/v1/admin/imports?kind=products", files=table)
+    found.in_path["imports/import_id"] = _ok(imported)["id"]
     connection = await owner.post(
         "/api/v1/ai/connections",
         json={

@@ -84,7 +84,11 @@ LARGER_SLICES = {
     "app.commerce.counter.printing": 2.5,
     "app.commerce.desk.again": 4,
     "app.commerce.desk.carts": 2.5,
+    "app.commerce.imports.desk": 4.5,
+    "app.commerce.imports.keeping": 3.2,
     "app.commerce.imports.order_batch": 3.5,
+    "app.commerce.imports.reader": 2.5,
+    "app.commerce.imports.shown": 2.1,
     "app.commerce.inventory.rebooking": 3.5,
     "app.commerce.orders.asking": 2.5,
     "app.commerce.orders.live": 4.5,
@@ -122,6 +126,7 @@ WEB = {
     "app.kernel.realtime.service": "an event stream is a response that never ends",
     "app.commerce.catalog.snapshot": "answers from ready bytes before a route is asked",
     "app.commerce.checkout.short": "answers ordinary orders before their route is asked",
+    "app.core.forms": "multipart bodies with a cap",
     "app.core.pagination": "paging parameters are a dependency",
     "app.core.problems": "turns every failure of an application into its response",
 }
@@ -143,6 +148,8 @@ DATABASE = {
     "app.commerce.catalog.menu": "the storefront's repository",
     "app.commerce.catalog.snapshot": "names the type of a driver row",
     "app.commerce.checkout.group_commit": "a statement of its own is all it is",
+    "app.commerce.imports.keeping": "the repository of uploads; the other one serves the programs",
+    "app.commerce.imports.jobs": "does the same, row by row of an upload",
     "app.commerce.imports.service": "reports each row that the database refuses, and goes on",
 }
 """Who besides core, models and repositories may know sqlalchemy."""

@@ -81,9 +81,14 @@ class Columns:
 
 
 def columns(
-    fields: Fields, table: Table, needed: Iterable[str], overrides: Mapping[str, str] | None = None
+    fields: Fields,
+    table: Table,
+    needed: Iterable[str],
+    overrides: Mapping[str, str] | None = None,
+    *,
+    guess: bool = True,
 ) -> Columns:
-    """Match fields with the file's columns.
+    """Match fields with the file's columns; without ``guess`` only as ``overrides`` say.
 
     Raises ImportMappingUnknown, ImportColumnsMissing.
     """
@@ -96,7 +101,7 @@ def columns(
             )
     for name, aliases in fields.items():
         known = next((alias for alias in aliases if alias in table.header), None)
-        if known is not None:
+        if known is not None and guess:
             chosen.setdefault(name, known)
     missing = [name for name in needed if name not in chosen]
     if missing:

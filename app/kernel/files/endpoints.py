@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 from uuid import UUID
@@ -10,8 +9,9 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.formparsers import MultiPartException
 
+from app.core.forms import FormTooLarge, read_form
 from app.core.pagination import PageRead, Paging
 from app.core.problems import problems
 from app.kernel.access import public, require_module
@@ -186,10 +186,10 @@ def _span(request: Request, size: int, etag: str) -> Span | None:
 
 async def _receive(request: Request) -> UploadFile:
     """The part named ``file``, spooled to disk. Raises NoFileSent, FileTooLarge."""
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise NoFileSent()
     try:
-        form = await _Form(request).parse()
+        form = await read_form(request, most_bytes=LARGEST_BYTES + _ENVELOPE_BYTES, max_files=1)
+    except FormTooLarge as error:
+        raise FileTooLarge(max_bytes=LARGEST_BYTES) from error
     except MultiPartException as error:
         raise NoFileSent(error.message) from error
     found = form.get("file")
@@ -197,30 +197,3 @@ async def _receive(request: Request) -> UploadFile:
         await form.close()
         raise NoFileSent()
     return found
-
-
-class _Form(MultiPartParser):
-    """Starlette's parser with a size cap, and an error instead of a shrug for a cut-off body."""
-
-    def __init__(self, request: Request) -> None:
-        super().__init__(request.headers, self._capped(request), max_files=1, max_fields=5)
-        self._ended = False
-
-    def on_end(self) -> None:
-        super().on_end()
-        self._ended = True
-
-    async def _capped(self, request: Request) -> AsyncGenerator[bytes, None]:
-        # Counted as it arrives: Content-Length is a hint, and chunked bodies have none.
-        size, most = 0, LARGEST_BYTES + _ENVELOPE_BYTES
-        declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > most:
-            raise FileTooLarge(max_bytes=LARGEST_BYTES)
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > most:
-                raise FileTooLarge(max_bytes=LARGEST_BYTES)
-            yield chunk
-        if not self._ended:
-            # Raised inside the parser's loop, which then closes the spooled file.
-            raise MultiPartException("The body ends before its last boundary.")

@@ -12,6 +12,7 @@ TOPICS: dict[str, str | None] = {
     "orders": "commerce.orders:read",
     "catalog": "commerce.catalog:read",
     "inventory": "commerce.inventory:read",
+    "imports": "commerce.imports:read",
     "contacts": "conversations.contacts:read",
     "numbers": "conversations.numbers:read",
     "templates": "conversations.templates:read",
