@@ -32,12 +32,12 @@ from app.conversations.notifications.schemas import (
 )
 from app.conversations.sending.problems import (
     ConsentMissing,
-    TemplateNotApproved,
     WindowClosed,
 )
 from app.conversations.sending.rules import NOTIFICATION
 from app.conversations.sending.schemas import TemplateMessageIn, TextMessage
 from app.conversations.sending.service import Author, SendingService
+from app.conversations.templates.problems import TemplateNotApproved
 from app.kernel.contacts.service import ContactService
 from app.kernel.work import Work
 

@@ -17,11 +17,11 @@ from app.conversations.sending.problems import (
     MessageNotUndecided,
     NumberInactive,
     ReplyTargetUnknown,
-    TemplateNotApproved,
     WindowClosed,
 )
 from app.conversations.sending.schemas import MessageIn
 from app.conversations.sending.service import Author, SendingService
+from app.conversations.templates.problems import TemplateNotApproved
 from app.core.problems import problems
 from app.kernel.access import require_module
 from app.kernel.idempotency import IdempotencyKeyReused, Idempotent, ReplayableRoute

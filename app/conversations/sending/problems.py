@@ -15,11 +15,6 @@ class WindowClosed(Conflict):
     title = "The contact last wrote more than 24 hours ago: send one of these templates instead."
 
 
-class TemplateNotApproved(Conflict):
-    code = "template-not-approved"
-    title = "WhatsApp has not approved this template for this number: choose another one."
-
-
 class ConsentMissing(Conflict):
     code = "consent-missing"
     title = "The contact may not be written to about this; see reason."

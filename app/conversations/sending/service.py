@@ -20,7 +20,6 @@ from app.conversations.sending.problems import (
     MessageNotUndecided,
     NumberInactive,
     ReplyTargetUnknown,
-    TemplateNotApproved,
     WindowClosed,
 )
 from app.conversations.sending.repository import SendingRepository
@@ -32,6 +31,7 @@ from app.conversations.sending.schemas import (
     TemplateMessageIn,
 )
 from app.conversations.templates.models import MessageTemplate
+from app.conversations.templates.problems import TemplateNotApproved
 from app.core.clock import now
 from app.kernel.consents.service import ConsentService
 from app.kernel.work import Work
