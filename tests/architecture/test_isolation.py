@@ -42,7 +42,10 @@ OWN_BY_NAME = {
 }
 """Paths whose parameter is no id of a tenant's object."""
 
-NEEDS_A_STATE = {"GET /api/v1/connections/providers/{provider}/callback"}
+NEEDS_A_STATE = {
+    "GET /api/v1/connections/providers/{provider}/callback",
+    "GET /api/v1/webhooks/whatsapp/{slug}",
+}
 """GET that ends what another request began: by itself it finds nothing to end."""
 
 STREAMS = {"GET /api/v1/events"}

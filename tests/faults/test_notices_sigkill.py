@@ -116,7 +116,8 @@ async def test_everybody_is_told_once_while_workers_are_killed(
     ends = Counter(state for _, state, _ in ledger)
     assert set(ends) <= {"sent", "unknown"}
     assert ends["unknown"] <= KILLS * CONCURRENCY, "only what was under way when one died"
-    got = await arrived(sandbox)
+    # Other tests of this process may have left a notice of their own behind.
+    got = {k: n for k, n in (await arrived(sandbox)).items() if "Novo pedido" in k[2]}
     assert set(got.values()) == {1}, "nobody was told twice"
     assert ends["sent"] <= len(got) <= total
     print(f"{total} deliveries, {KILLS} kills: {dict(ends)}, arrived {len(got)}")

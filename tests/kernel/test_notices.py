@@ -201,9 +201,11 @@ async def test_the_matrix_shows_defaults_choices_and_what_is_ready(
     assert (await matrix(owner))[ORDER] == usual
     assert (await matrix(owner))["platform.schedule_paused"]["email"] is True
     agent = await client_of(world, await world.member("agent"))
-    assert set(await matrix(agent)) == {ORDER, "commerce.payment_paid"}, (
-        "nobody chooses about what she is never told"
-    )
+    assert set(await matrix(agent)) == {
+        ORDER,
+        "commerce.payment_paid",
+        "conversations.message_undecided",
+    }, "nobody chooses about what she is never told"
     shown = (await owner.get(f"{NOTICES}/preferences")).json()["channels"]
     assert {c["channel"] for c in shown if c["is_ready"]} == {"in_app"}
     put = await owner.put(

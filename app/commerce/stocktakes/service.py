@@ -94,7 +94,7 @@ class StocktakeService:
         # Locked: entering and closing take turns, and the count comes before the levels.
         count = await self.counts.get(count_id, lock=True)
         if count.status != "open":
-            raise StockCountEnded(status=count.status)
+            raise StockCountEnded(state=count.status)
         return count
 
     def _end(self, count: StockCount, status: str) -> None:

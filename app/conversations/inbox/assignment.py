@@ -70,7 +70,7 @@ class AssignmentService:
         """
         row = await self.conversations.get(conversation_id, lock=True)
         if row.status not in LIVE:
-            raise ConversationNotLive(status=row.status)
+            raise ConversationNotLive(state=row.status)
         if body.department_id is not None:
             await DepartmentService(self.work).get(body.department_id)
             row.department_id = body.department_id

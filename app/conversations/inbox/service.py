@@ -176,7 +176,7 @@ class InboxService:
         """
         row = await self.conversations.get(conversation_id, lock=True)
         if row.status not in LIVE:
-            raise ConversationNotLive(status=row.status)
+            raise ConversationNotLive(state=row.status)
         if until is not None and until <= now():
             wrong = {"pointer": "/body/until", "detail": "It must lie in the future."}
             raise Invalid(errors=[wrong])

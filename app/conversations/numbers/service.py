@@ -19,7 +19,7 @@ from app.conversations.numbers.problems import (
 from app.conversations.numbers.repository import NumberRepository
 from app.conversations.numbers.schemas import NumberCreate, NumberUpdate
 from app.core.clock import now
-from app.core.crypto import Sealed
+from app.core.crypto import Sealed, SecretUnreadable
 from app.core.guard import UrlRefused
 from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
@@ -120,11 +120,15 @@ class NumberService:
         Raises NumberNotFound.
         """
         row = await self.get(number_id, lock=True)
-        current = self._opened(models.APP_SECRET, row, row.app_secret)
+        try:
+            current = self._opened(models.APP_SECRET, row, row.app_secret)
+        except SecretUnreadable:
+            current = None  # its key is gone: a new secret is what mends that
         if current != app_secret.get_secret_value():
-            row.app_secret_previous = self._sealed(
-                models.APP_SECRET_PREVIOUS, row, SecretStr(current)
-            )
+            if current is not None:
+                row.app_secret_previous = self._sealed(
+                    models.APP_SECRET_PREVIOUS, row, SecretStr(current)
+                )
             row.app_secret = self._sealed(models.APP_SECRET, row, app_secret)
             self.work.record("number.secret_rotated", "number", row.id)
         return row

@@ -64,7 +64,7 @@ class SendingService:
         """
         conversation = await self.messages.conversation(conversation_id, lock=True)
         if conversation.status not in LIVE:
-            raise ConversationNotLive(status=conversation.status)
+            raise ConversationNotLive(state=conversation.status)
         number = await self.messages.number(conversation.number_id)
         if not number.is_active:
             raise NumberInactive()
@@ -94,7 +94,7 @@ class SendingService:
         """Take back what still waits. Raises MessageNotFound, MessageNotCancellable."""
         message = await self.messages.get(message_id, lock=True)
         if message.status != "queued" or message.direction != "out":
-            raise MessageNotCancellable(status=message.status)
+            raise MessageNotCancellable(state=message.status)
         message.status = "cancelled"
         self._tell(message)
         return message
@@ -120,7 +120,7 @@ class SendingService:
     async def _undecided(self, message_id: UUID) -> Message:
         message = await self.messages.get(message_id, lock=True)
         if message.status != "unknown":
-            raise MessageNotUndecided(status=message.status)
+            raise MessageNotUndecided(state=message.status)
         return message
 
     async def _permitted(

@@ -113,7 +113,7 @@ class WhatsApp(Vendor):
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return refused(104, "An access token is required to request this resource.")
-        if self.config.tokens and token not in self.config.tokens:
+        if "wrong" in token or (self.config.tokens and token not in self.config.tokens):
             return refused(190, f"Malformed access token {token}")
         if not _VERSION.fullmatch(request.path_params["version"]) or not node.isdecimal():
             return refused(100, f"Unsupported post request. Object with ID '{node}' does not exist")
