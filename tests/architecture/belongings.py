@@ -372,7 +372,7 @@ async def _platform(found: Belongings, owner: httpx.AsyncClient, owner_sql: Owne
         "tenants/tenant_id": str(found.world.tenant.id),
         "schedules/schedule_id": _ok(schedule)["id"],
         "jobs/job_id": str(job),
-        "deliveries/delivery_id": str(delivery),
+        "deliveries/inbound_id": str(delivery),
         "files/file_id": stored["id"],
         "media/key": stored["url"].partition("/media/")[2] if "url" in stored else stored["key"],
         **NOBODYS,

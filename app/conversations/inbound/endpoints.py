@@ -95,11 +95,11 @@ async def list_deliveries(
 
 
 @router.post(
-    "/admin/whatsapp/deliveries/{delivery_id}/replay",
+    "/admin/whatsapp/deliveries/{inbound_id}/replay",
     response_model=DeliveryRead,
     dependencies=[require_module("conversations", "deliveries:write")],
     responses=problems(DeliveryNotFound, DeliveryWaits),
 )
-async def replay_delivery(delivery_id: UUID, deliveries: Deliveries) -> InboxMessage:
+async def replay_delivery(inbound_id: UUID, deliveries: Deliveries) -> InboxMessage:
     """Process a delivery again; what it did already it does not do twice."""
-    return await deliveries.replay(delivery_id)
+    return await deliveries.replay(inbound_id)
