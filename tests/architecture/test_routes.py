@@ -35,7 +35,7 @@ NOT_IDEMPOTENT = {
     "POST /api/v1/admin/users/{user_id}/password": "sets a value; the second does the same",
     "POST /api/v1/admin/webhooks": "its answer shows a secret, which is stored nowhere in the open",
     "POST /api/v1/admin/webhooks/{endpoint_id}/rotate": "the same; every secret signs for a day",
-    "POST /api/v1/admin/whatsapp/deliveries/{delivery_id}/replay": "every item has its own key",
+    "POST /api/v1/admin/whatsapp/deliveries/{inbound_id}/replay": "every item has its own key",
     "POST /api/v1/checkout/preview": "writes nothing",
 }
 """POST under /admin and /checkout that need no Idempotency-Key, with the reason."""

@@ -25,15 +25,17 @@ _LOCK = """
 SELECT pg_advisory_xact_lock(
   hashtextextended(app_tenant_id()::text || ':' || $1::text || ':' || $2, 23))
 """
-# The person whom all of these name, if nothing new is to be learned of them.
+# The person whom all of these name, if nothing new is to be learned of them. Locked: a merge waits
+# until what they wrote is committed under their name, or is waited for and seen.
 _KNOWN = """
-SELECT c.root, c.named FROM (
-  SELECT coalesce(c.merged_into_id, c.id) AS root, c.name <> '' AS named
-  FROM unnest($1::text[], $2::text[]) AS k(kind, value)
-  JOIN contact_identities i ON i.kind = k.kind AND i.value = k.value
-  JOIN contacts c ON c.id = i.contact_id
-) c
+SELECT c.id, c.merged_into_id IS NULL AS is_root, c.name <> '' AS named
+FROM unnest($1::text[], $2::text[]) AS k(kind, value)
+JOIN contact_identities i ON i.kind = k.kind AND i.value = k.value
+JOIN contacts c ON c.id = i.contact_id
+FOR NO KEY UPDATE OF c
 """
+_ROOT = "SELECT coalesce(merged_into_id, id) FROM contacts WHERE id = $1 FOR NO KEY UPDATE"
+_BOTH = "SELECT id FROM contacts WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE"
 _SEEN = """
 UPDATE contacts SET last_seen_at = $2
 WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2)
@@ -207,13 +209,21 @@ class InboundRepository:
         await (await self.raw()).execute(_LOCK, str(number_id), name)
 
     async def known(self, keys: Sequence[tuple[str, str]], name: str) -> UUID | None:
-        """Whom all of these name; None when they name nobody, several, or teach something."""
+        """Whom all of these name, locked; None when they name nobody, several, a double, or
+        teach something."""
         kinds, values = [k for k, _ in keys], [v for _, v in keys]
         rows = await (await self.raw()).fetch(_KNOWN, kinds, values)
-        roots = {row["root"] for row in rows}
-        if len(rows) != len(keys) or len(roots) != 1:
+        ids = {row["id"] for row in rows}
+        if len(rows) != len(keys) or len(ids) != 1 or not rows[0]["is_root"]:
             return None
-        return None if name and not all(row["named"] for row in rows) else roots.pop()
+        return None if name and not rows[0]["named"] else ids.pop()
+
+    async def held(self, contact_id: UUID) -> UUID:
+        """The contact, or who it was merged into meanwhile; locked."""
+        driver = await self.raw()
+        while (root := await driver.fetchval(_ROOT, contact_id)) != contact_id:
+            contact_id = root
+        return contact_id
 
     async def seen(self, contact_id: UUID, at: datetime) -> None:
         """They wrote at that instant; never goes back."""
@@ -233,7 +243,7 @@ class InboundRepository:
         return found, found == id_
 
     async def conversation_of(self, number_id: UUID, wamid: str) -> UUID | None:
-        """Where a message stands, locked."""
+        """The conversation a message is in, locked."""
         driver = await self.raw()
         found = await driver.fetchval(_CONVERSATION_OF, number_id, wamid)
         return None if found is None else await driver.fetchval(_HOLD, found)
@@ -317,6 +327,7 @@ class InboundRepository:
     async def follow(self, contact_id: UUID, merged_id: UUID) -> None:
         """Give who stays the threads of who was merged; two that are live become one."""
         driver = await self.raw()
+        await driver.execute(_BOTH, [contact_id, merged_id])
         for keep_id, gone_id in await driver.fetch(_PAIRS, contact_id, merged_id):
             for statement in _JOIN:
                 await driver.execute(statement, keep_id, gone_id)

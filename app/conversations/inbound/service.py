@@ -44,6 +44,8 @@ from app.kernel.work import UnitOfWork
 
 OPTED_OUT = "131050"
 """The vendor's code: this person stopped marketing messages."""
+UNSENT = frozenset({"failed", "cancelled"})
+"""A message that stands so answers nobody."""
 _SHOWN = 200
 
 log = logging.getLogger(__name__)
@@ -127,6 +129,8 @@ class InboundService:
             contact_id = await self._became(contact_id, item.became, item.kind)
         conversation_id, is_new = await self._conversation(item, number, contact_id)
         row = _row(item, number, contact_id, conversation_id, id_)
+        if item.is_echo:  # a notice of it may be coming in: whichever commits second sees both
+            await self.rows.lock(number.id, item.wamid)
         if not await self.rows.add(row):
             return
         if is_new:
@@ -179,14 +183,14 @@ class InboundService:
         return await self.rows.open(contact_id, number.id, number.department_id)
 
     async def _person(self, person: Person) -> UUID:
-        """Whose message it is, met if new: nobody is made twice."""
+        """Whose message it is, met if new and locked: nobody is made twice."""
         seen = Sighting(name=person.name, wa_id=person.wa_id, bsuid=person.bsuid)
         known = await self.rows.known(seen.keys(), person.name)
         if known is not None:
             return known
         contact = await self.people.meet(seen)
         await self.work.session.flush()
-        return contact.id
+        return await self.rows.held(contact.id)
 
     async def _became(self, contact_id: UUID, person: Person, kind: str) -> UUID:
         """Somebody goes by another number or id from now on: who they were is merged into who
@@ -228,6 +232,8 @@ class InboundService:
     # -- statuses --------------------------------------------------------------------------
 
     async def _status(self, item: Status, number: Number) -> None:
+        if item.status in UNSENT:  # its thread will change too, and threads come before messages
+            await self.rows.conversation_of(number.id, item.wamid)
         await self.rows.lock(number.id, item.wamid)
         await self.rows.add_status(number.id, item.wamid, Notice(item.status, item.at, item.facts))
         attempt_id = _attempt(item)
@@ -253,6 +259,8 @@ class InboundService:
         await self.rows.stand(kept.id, found)
         if found.error_code == OPTED_OUT:
             await self._opted_out(kept, wamid, notices)
+        if (found.status in UNSENT) != (kept.status in UNSENT):
+            await self.rows.refresh(kept.conversation_id)
         if found.status != kept.status:
             self.work.publish(
                 MessageStatusChanged(

@@ -74,7 +74,9 @@ async def test_a_preview_writes_nothing_and_applying_twice_changes_nothing(
     async with world.work() as work:
         assert (await work.session.scalars(select(ImportFile))).all() == []
         told = (
-            await work.session.scalars(select(StreamEvent).where(StreamEvent.topic == "imports"))
+            await work.session.scalars(
+                select(StreamEvent).where(StreamEvent.topic == "imports").order_by(StreamEvent.seq)
+            )
         ).all()
     states = [event.data["status"] for event in told if event.data["import_id"] == sent["id"]]
     assert states == ["queued", "running", "running", "done"]

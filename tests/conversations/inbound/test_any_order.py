@@ -154,7 +154,7 @@ async def test_any_order_company_and_number_of_copies(
     @given(plans())
     def collect(plan: list[list[int]]) -> None:
         tried.append(plan)
-        found = asyncio.run_coroutine_threadsafe(outcome(runtime, anonymous, plan, 3), loop)
+        found = asyncio.run_coroutine_threadsafe(outcome(runtime, anonymous, plan, 5), loop)
         assert found.result(60) == one_by_one, plan
 
     await asyncio.to_thread(collect)
