@@ -155,7 +155,9 @@ from app.saas.support.endpoints import router as central_support_router
 from app.saas.support.users import router as central_users_router
 
 ROUTERS: list[APIRouter] = [
+    # Looked through in this order: what is asked for hundreds of times a second comes first.
     checkout_router,
+    inbound_router,
     counter_router,
     desk_router,
     reorder_router,
@@ -208,7 +210,6 @@ ROUTERS: list[APIRouter] = [
     order_news_router,
     numbers_router,
     templates_router,
-    inbound_router,
     order_texts_router,
     conversations_router,
     inbox_team_router,

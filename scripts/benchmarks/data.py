@@ -164,14 +164,14 @@ def _product(
 
 def get(path: str, **headers: str) -> bytes:
     """A GET as bytes, ready to send again and again."""
-    return _request("GET", path, headers, b"")
+    return request("GET", path, headers, b"")
 
 
 def checkouts(shops: Sequence[Shop], count: int) -> list[bytes]:
     """``count`` different orders of three products at random shops; each shop at least once."""
     chosen = [shops[number % len(shops)] for number in range(count)]
     return [
-        _request(
+        request(
             "POST",
             "/api/v1/checkout",
             {
@@ -200,9 +200,7 @@ def _order(shop: Shop) -> dict[str, object]:
 def yardstick_checkouts(count: int) -> list[bytes]:
     """The same for the yardstick's shops."""
     return [
-        _request(
-            "POST", "/orders", {"Content-Type": "application/json"}, json.dumps(order).encode()
-        )
+        request("POST", "/orders", {"Content-Type": "application/json"}, json.dumps(order).encode())
         for order in _yardstick_orders(count)
     ]
 
@@ -221,7 +219,8 @@ def _yardstick_orders(count: int) -> Iterator[dict[str, object]]:
         }
 
 
-def _request(method: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+def request(method: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+    """The bytes of one HTTP request."""
     lines = [
         f"{method} {path} HTTP/1.1",
         "Host: 127.0.0.1",

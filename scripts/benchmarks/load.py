@@ -1,8 +1,10 @@
 """The client side of a measurement: one process that keeps N connections busy and keeps time.
 
-Closed loop: a connection sends its next request when the whole answer to the last has come. Raw
-sockets and ready-made request bytes, because a client that costs as much as the server would
-measure itself; its own CPU is reported so that one sees when it was the limit.
+Closed loop: a connection sends its next request when the whole answer to the last has come. With
+a rate it is an open loop: requests are due at their instants, whatever the server does, and their
+latency counts from then. Raw sockets and ready-made request bytes, because a client that costs as
+much as the server would measure itself; its own CPU is reported so that one sees when it was the
+limit.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import subprocess
 import sys
 import time
 from array import array
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -38,11 +40,13 @@ _LENGTH = b"content-length: "
 
 @dataclass(frozen=True)
 class Target:
-    """Where to send what; ``requests`` are whole HTTP requests, sent in random order."""
+    """Where to send what; ``requests`` are whole HTTP requests, sent in random order, or in theirs
+    and once each at ``rate`` requests a second."""
 
     port: int
     requests: Sequence[bytes]
     connections: int
+    rate: float | None = None
 
 
 @dataclass
@@ -126,7 +130,9 @@ class _Client:
     def __init__(self, target: Target) -> None:
         # The parts around KEY; a request without it has one part.
         self._requests = [request.split(KEY) for request in target.requests]
-        random.shuffle(self._requests)
+        self._rate = target.rate
+        if self._rate is None:
+            random.shuffle(self._requests)
         self._prefix = os.urandom(8).hex().encode()
         self._serial = 0
         self._poll = select.epoll()
@@ -134,6 +140,7 @@ class _Client:
         self._statuses: Counter[bytes] = Counter()
         self._memory = bytearray(_RECEIVE_BYTES)
         self._under_way = 0
+        self._free: deque[_Connection] = deque()
         self.answers = Answers()
         self._connections: dict[int, _Connection] = {}
         for _ in range(target.connections):
@@ -142,14 +149,14 @@ class _Client:
             self._poll.register(connection.socket.fileno(), select.EPOLLIN)
 
     def run(self, seconds: float) -> Answers:
-        """Keep every connection busy for ``seconds``, then wait for what is under way."""
+        """Work for ``seconds``, then wait for what is under way."""
         answers = self.answers
         started, cpu = time.perf_counter(), time.process_time()
         deadline = started + seconds
-        for connection in list(self._connections.values()):
-            self._send(connection)
-        while (at := time.perf_counter()) < deadline and self._connections:
-            self._turn(deadline - at, deadline)
+        if self._rate is None:
+            self._keep_busy(deadline)
+        else:
+            self._keep_pace(started, self._rate, deadline)
         answers.seconds = time.perf_counter() - started
         answers.cpu_seconds = time.process_time() - cpu
         while self._under_way and (at := time.perf_counter()) < deadline + _DRAIN_SECONDS:
@@ -163,6 +170,27 @@ class _Client:
         for connection in self._connections.values():
             connection.socket.close()
         return answers
+
+    def _keep_busy(self, deadline: float) -> None:
+        for connection in list(self._connections.values()):
+            self._send(connection, time.perf_counter())
+        while (at := time.perf_counter()) < deadline and self._connections:
+            self._turn(deadline - at, deadline)
+
+    def _keep_pace(self, started: float, rate: float, deadline: float) -> None:
+        """Send each request when it is due, or as soon as a connection is free."""
+        self._free.extend(self._connections.values())
+        for number in range(len(self._requests)):
+            due = started + number / rate
+            while self._connections and (
+                (at := time.perf_counter()) < due or (not self._free and at < deadline + 60)
+            ):
+                self._turn(max(0.0, due - at) if self._free else 1.0, deadline)
+            if not self._free:
+                return
+            self._send(self._free.popleft(), due)
+        while self._under_way and (at := time.perf_counter()) < deadline + _DRAIN_SECONDS:
+            self._turn(deadline + _DRAIN_SECONDS - at, deadline)
 
     def _turn(self, wait: float, deadline: float) -> None:
         for descriptor, _ in self._poll.poll(wait):
@@ -184,18 +212,21 @@ class _Client:
             self.answers.sample = connection.head.decode(errors="replace")[-600:]
         connection.head = b""
         connection.awaited = 0
-        if at < deadline:
+        if self._rate is not None:
             self._latencies.append(at - connection.began)
-            self._send(connection)
+            self._free.append(connection)
+        elif at < deadline:
+            self._latencies.append(at - connection.began)
+            self._send(connection, at)
 
-    def _send(self, connection: _Connection) -> None:
-        self._serial += 1
+    def _send(self, connection: _Connection, due: float) -> None:
         parts = self._requests[self._serial % len(self._requests)]
+        self._serial += 1
         if len(parts) == 1:
             request = parts[0]
         else:
             request = (b"%s-%010d" % (self._prefix, self._serial)).join(parts)
-        connection.began = time.perf_counter()
+        connection.began = due
         self._under_way += 1
         self.answers.sent += 1
         try:
@@ -204,8 +235,11 @@ class _Client:
             self._drop(connection)
 
     def _drop(self, connection: _Connection) -> None:
-        self._under_way -= 1
-        self.answers.lost += 1
+        if connection in self._free:
+            self._free.remove(connection)
+        else:
+            self._under_way -= 1
+            self.answers.lost += 1
         descriptor = connection.socket.fileno()
         self._poll.unregister(descriptor)
         del self._connections[descriptor]
@@ -223,6 +257,7 @@ def run(target: Target, seconds: float, core: int | None) -> Answers:
         "connections": target.connections,
         "seconds": seconds,
         "core": core,
+        "rate": target.rate,
         "requests": [base64.b64encode(request).decode() for request in target.requests],
     }
     ran = subprocess.run(
@@ -243,7 +278,7 @@ def _main() -> None:
     if plan["core"] is not None:
         os.sched_setaffinity(0, {plan["core"]})
     requests = [base64.b64decode(request) for request in plan["requests"]]
-    client = _Client(Target(plan["port"], requests, plan["connections"]))
+    client = _Client(Target(plan["port"], requests, plan["connections"], plan["rate"]))
     gc.freeze()
     gc.disable()
     json.dump(asdict(client.run(plan["seconds"])), sys.stdout)

@@ -2,7 +2,8 @@
 
 ``./scripts/bench``                   everything, about three minutes
 ``./scripts/bench --quick``           two rounds of two seconds, for development
-``./scripts/bench --only checkout``   one of catalogue, checkout, me, layers, idle (repeatable)
+``./scripts/bench --only checkout``   one of catalogue, checkout, me, layers, idle,
+                                      webhooks (repeatable)
 ``./scripts/bench --volume``          every list of a shop with 1,000,000 orders, and its plans
 
 Rounds are interleaved (A B A B ...) and ratios are medians over neighbours, because the machine's
@@ -22,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.benchmarks import contests, framework, pg, report, volume, volume_data
+from scripts.benchmarks import contests, framework, pg, report, volume, volume_data, webhooks
 from scripts.benchmarks.contests import Bench
 from scripts.benchmarks.servers import Cores
 from scripts.local import environment as env
@@ -38,6 +39,7 @@ CONTESTS: dict[str, Callable[[Bench], contests.Outcome]] = {
     "me": framework.me,
     "layers": framework.layers,
     "idle": contests.idle,
+    "webhooks": webhooks.ingest,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -12,13 +13,25 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.database import RawConnection
+from app.core.database import RawConnection, raw
 from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
 from app.kernel.inbox.models import DONE, InboxMessage, InboxReceipt
 from app.kernel.inbox.problems import InboxMessageNotFound
 from app.kernel.inbox.schemas import MessageFilter
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A stored message that is being processed."""
+
+    id: UUID
+    provider: str
+    event_id: str
+    type: str
+    body: bytes
+    headers: Mapping[str, str]
 
 
 class KeptFor(Protocol):
@@ -123,6 +136,41 @@ async def store(
     )
 
 
+_TAKE = """
+UPDATE inbox_messages SET attempts = attempts + 1,
+  state = CASE WHEN $2 THEN 'dead' ELSE state END,
+  last_error = CASE WHEN $2 THEN coalesce(last_error, 'it ended the worker each time')
+    ELSE last_error END
+WHERE id = $1 AND state IN ('pending', 'dead')
+RETURNING id, provider, event_id, type, body, headers
+"""
+_FAILED = "UPDATE inbox_messages SET last_error = $2 WHERE id = $1 AND state <> 'done'"
+_FINISHED = """
+UPDATE inbox_messages SET state = 'done', processed_at = now(), last_error = NULL WHERE id = $1
+"""
+
+
+async def take(driver: RawConnection, message_id: UUID, *, is_last: bool) -> Taken | None:
+    """The message with one more try counted, if it waits; with ``is_last`` it is dead from now."""
+    row = await driver.fetchrow(_TAKE, message_id, is_last)
+    return None if row is None else Taken(**dict(row))
+
+
+async def fail(driver: RawConnection, message_id: UUID, error: str) -> None:
+    """Keep why a try failed."""
+    await driver.execute(_FAILED, message_id, error)
+
+
+async def finish(driver: RawConnection, message_id: UUID) -> None:
+    """Nothing waits any more."""
+    await driver.execute(_FINISHED, message_id)
+
+
+_CLAIM = """
+INSERT INTO inbox_receipts (id) VALUES ($1) ON CONFLICT (tenant_id, id) DO NOTHING RETURNING id
+"""
+
+
 class ReceiptRepository:
     """Takes the session of the Work that has the effects."""
 
@@ -131,13 +179,7 @@ class ReceiptRepository:
 
     async def claim(self, message_id: UUID) -> bool:
         """Whether the message is new to this tenant; a twin waits here for our commit."""
-        made = await self.session.scalar(
-            insert(InboxReceipt)
-            .values(id=message_id)
-            .on_conflict_do_nothing(index_elements=["tenant_id", "id"])
-            .returning(InboxReceipt.id)
-        )
-        return made is not None
+        return await (await raw(self.session)).fetchval(_CLAIM, message_id) is not None
 
     async def release(self, message_id: UUID) -> None:
         """Take back what ``claim`` of this same transaction said."""

@@ -18,13 +18,14 @@ from uuid import UUID
 from app.core.clock import now
 from app.core.pagination import Page, PageRequest
 from app.core.problems import TooLarge
-from app.kernel.inbox.models import DEAD, DONE, PENDING, UNCLAIMED, InboxMessage
+from app.kernel.inbox import repository
+from app.kernel.inbox.models import DEAD, PENDING, UNCLAIMED, InboxMessage
 from app.kernel.inbox.problems import (
     InboxMessageNotFound,
     InboxMessageNotReplayable,
     InboxTenantUnknown,
 )
-from app.kernel.inbox.repository import MessageRepository, ReceiptRepository, store
+from app.kernel.inbox.repository import MessageRepository, ReceiptRepository, Taken
 from app.kernel.inbox.schemas import MessageDetail, MessageFilter, MessageRead
 from app.kernel.telling import EVERYBODY, JOBS
 from app.kernel.tenancy import TenantContext
@@ -161,41 +162,30 @@ async def keep(
     ``digest`` names the body: the same one is kept once for each tenant.
     """
     async with runtime.database.system_driver() as driver:
-        new = await store(driver, provider, digest, body, shares, PROCESS)
+        new = await repository.store(driver, provider, digest, body, shares, PROCESS)
     if new:
         runtime.bus.ring_soon(JOBS, EVERYBODY)
     return new
 
 
-async def take(runtime: Runtime, message_id: UUID, *, is_last: bool) -> InboxMessage | None:
+async def take(runtime: Runtime, message_id: UUID, *, is_last: bool) -> Taken | None:
     """The message if it waits. Before its last try it is dead already: should that one take the
     whole process along, it shows; success brings it back.
     """
-    async with system_work(runtime) as session:
-        row = await MessageRepository(session).find(message_id, lock=True)
-        if row is None or row.state not in (PENDING, DEAD):
-            return None
-        row.attempts += 1
-        if is_last:
-            row.state = DEAD
-            row.last_error = row.last_error or "it ended the worker each time"
-        return row
+    async with runtime.database.system_driver() as driver:
+        return await repository.take(driver, message_id, is_last=is_last)
 
 
 async def note_failure(runtime: Runtime, message_id: UUID, error: str) -> None:
     """Keep why a try failed, for whoever looks."""
-    async with system_work(runtime) as session:
-        row = await MessageRepository(session).find(message_id, lock=True)
-        if row is not None and row.state != DONE:
-            row.last_error = error
+    async with runtime.database.system_driver() as driver:
+        await repository.fail(driver, message_id, error)
 
 
 async def finish(runtime: Runtime, message_id: UUID) -> None:
     """The effects are committed: nothing waits any more."""
-    async with system_work(runtime) as session:
-        row = await MessageRepository(session).find(message_id, lock=True)
-        if row is not None:
-            row.state, row.processed_at, row.last_error = DONE, now(), None
+    async with runtime.database.system_driver() as driver:
+        await repository.finish(driver, message_id)
 
 
 async def sweep(runtime: Runtime) -> int:
