@@ -42,8 +42,10 @@ class StockLevel(TenantModel):
 
 class StockMovement(TenantModel):
     __tablename__ = "stock_movements"
+    # An order writes several. Its store is that of the level it changes, which has the foreign
+    # key; ``forget_store``, a trigger of ``stores``, takes movements along.
+    __goes_by_trigger__ = True
     __table_args__ = (
-        within_tenant("store_id", "stores", ondelete="CASCADE"),
         CheckConstraint(one_of("kind", MOVEMENT_KINDS), name="kind"),
         CheckConstraint("quantity <> 0", name="quantity"),
         Index("stock_movements_tenant_id_item_id_idx", "tenant_id", "item_id", "store_id"),
