@@ -275,8 +275,8 @@ for _provider in PROVIDERS.values():
         PORTS.bind(CredentialCheck, vendors.key_check(_provider.name), name=_provider.name)
 
 SUBSCRIBERS: Subscribers = {
-    OrderPlaced: [order_news.ORDER_WHATSAPP, order_news.ORDER_TELEGRAM],
-    OrderStatusChanged: [order_news.ORDER_WHATSAPP, order_news.ORDER_TELEGRAM],
+    OrderPlaced: [order_news.ORDER_NEWS],
+    OrderStatusChanged: [order_news.ORDER_NEWS],
     StockReported: [order_news.STOCK_TELEGRAM],
     AccountNoticed: [inbound.ACCOUNT],
     ContactsMerged: [inbound.FOLLOW_MERGE],
@@ -286,6 +286,7 @@ SUBSCRIBERS: Subscribers = {
 }
 
 JOBS: dict[str, Handler] = {
+    order_news.ORDER_NEWS: order_news.order_news,
     order_news.ORDER_WHATSAPP: order_news.order_whatsapp,
     order_news.ORDER_TELEGRAM: order_news.order_telegram,
     mail.SEND: mail.send,

@@ -165,7 +165,7 @@ async def test_the_same_event_twice_is_told_once(
     order = await place(shop, shopper)
     async with world.work() as work:
         work.publish(event(order, shop))
-    assert await waiting_jobs(world) == 6, "each event: WhatsApp, Telegram, the staff's notice"
+    assert await waiting_jobs(world) == 4, "each event: the order's news, the staff's notice"
     async with working(runtime_here):
         await all_done(world)
         async with world.work() as work:
@@ -315,7 +315,7 @@ async def test_without_a_connection_or_with_it_off_nothing_is_sent_or_owed(
         off = ConnectionPut(config=config, secret=None, is_enabled=False)
         await ConnectionService(work).put("whatsapp", off)
     await place(shop, shopper)
-    assert await waiting_jobs(world) == 3
+    assert await waiting_jobs(world) == 2
     async with working(runtime_here):
         await all_done(world)
     assert await sandbox.requests() == []

@@ -110,7 +110,8 @@ async def test_a_request_its_jobs_and_their_vendor_calls_are_one_trace(
     assert call.facts["http.response.status_code"] == 200
     [job] = [span for span in spans if span.id == call.parent]
     assert (job.kind, job.name) == (CONSUMER, "job conversations.notifications.order_telegram")
-    assert (job.parent, job.facts["largo.delivery"]) == (request.id, 1)
+    news = _one(spans, CONSUMER, "job conversations.notifications.order_news")
+    assert (news.parent, job.parent, job.facts["largo.delivery"]) == (request.id, news.id, 1)
     transactions = [s for s in spans if s.name == "transaction" and s.parent == job.id]
     assert {s.facts["largo.transaction"] for s in transactions} == {"committed"}
     [sent] = await sandbox.requests(vendor="telegram")

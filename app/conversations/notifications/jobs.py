@@ -11,18 +11,33 @@ from app.conversations.notifications.schemas import NotificationChannel
 from app.conversations.notifications.service import NotificationService, Outgoing
 from app.kernel.jobs.service import JobContext, RetryLater
 
+ORDER_NEWS = "conversations.notifications.order_news"
 ORDER_WHATSAPP = "conversations.notifications.order_whatsapp"
 ORDER_TELEGRAM = "conversations.notifications.order_telegram"
 STOCK_TELEGRAM = "conversations.notifications.stock_telegram"
+_BY_CONNECTION = {
+    NotificationChannel.WHATSAPP: ORDER_WHATSAPP,
+    NotificationChannel.TELEGRAM: ORDER_TELEGRAM,
+}
+
+
+async def order_news(job: JobContext) -> None:
+    """Find who is to be told what happened to an order: one job of the checkout's, whatever the
+    tenant has connected, and one more for each channel that there is."""
+    order_id, fact = UUID(job.payload["order_id"]), _fact(job)
+    async with job.works() as work:
+        channels = set(_BY_CONNECTION)
+        if await CustomerNews(work).tell(order_id, fact):
+            channels.discard(NotificationChannel.WHATSAPP)
+        for channel in sorted(channels):
+            if await NotificationService(work).is_connected(channel):
+                entrypoint, key = _BY_CONNECTION[channel], f"{order_id}:{fact.name}"
+                work.enqueue(entrypoint, job.payload, dedupe_key=key)
 
 
 async def order_whatsapp(job: JobContext) -> None:
     """Tell the customer what happened to the order. Raises RetryLater."""
-    fact = OrderFact(job.payload.get("after", "placed"), job.payload.get("reason"))
-    async with job.works() as work:
-        is_told = await CustomerNews(work).tell(UUID(job.payload["order_id"]), fact)
-    if not is_told:
-        await _tell(job, NotificationChannel.WHATSAPP)
+    await _tell(job, NotificationChannel.WHATSAPP)
 
 
 async def order_telegram(job: JobContext) -> None:
@@ -40,12 +55,15 @@ async def stock_telegram(job: JobContext) -> None:
     await _send(job, message)
 
 
-async def _tell(job: JobContext, channel: NotificationChannel) -> None:
+def _fact(job: JobContext) -> OrderFact:
     # Payloads are the events of contracts.commerce: a status change names where it went.
-    fact = OrderFact(job.payload.get("after", "placed"), job.payload.get("reason"))
+    return OrderFact(job.payload.get("after", "placed"), job.payload.get("reason"))
+
+
+async def _tell(job: JobContext, channel: NotificationChannel) -> None:
     async with job.works() as work:
         message = await NotificationService(work).prepare(
-            channel, UUID(job.payload["order_id"]), fact
+            channel, UUID(job.payload["order_id"]), _fact(job)
         )
     await _send(job, message)
 

@@ -70,6 +70,10 @@ class NotificationService:
             for row in await self.notifications.of_order(order_id)
         )
 
+    async def is_connected(self, channel: NotificationChannel) -> bool:
+        """Whether the tenant has asked to be told, or to tell, by this channel."""
+        return await ConnectionService(self.work).credentials(channel) is not None
+
     async def prepare(
         self, channel: NotificationChannel, order_id: UUID, fact: OrderFact
     ) -> Outgoing | None:
