@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app import vendors
+from app.commerce.campaigns.endpoints import router as campaigns_router
 from app.commerce.catalog import snapshot as catalog_snapshot
 from app.commerce.catalog.admin import router as catalog_admin_router
 from app.commerce.catalog.endpoints import router as catalog_router
@@ -205,6 +206,7 @@ ROUTERS: list[APIRouter] = [
     inventory_router,
     stocktakes_router,
     promotions_router,
+    campaigns_router,
     imports_router,
     insights_router,
     order_news_router,

@@ -24,6 +24,7 @@ from app.core.crypto import Signer, Vault
 from app.core.database import Database, RawConnection, raw
 from app.core.ddl import TENANT_ROLE
 from app.core.guard import Guard
+from app.core.language import Language, of_locale, preferred
 from app.core.passwords import Passwords
 from app.core.ratelimit import SharedLimiter
 from app.core.redis import Bus
@@ -55,6 +56,8 @@ class Actor:
     impersonator_id: UUID | None = None
     impersonator_name: str | None = None
     """The person of the platform who acts in this user's name."""
+    language: Language | None = None
+    """What they read, as their ``Accept-Language`` says; None: what the tenant does."""
 
 
 @dataclass(slots=True)
@@ -99,6 +102,11 @@ class UnitOfWork(Telling):
     ) -> None:
         super().__init__(runtime, tenant, actor)
         self.session = session
+
+    @property
+    def language(self) -> Language:
+        """In which language to write to whoever asks."""
+        return self.actor.language or of_locale(self.tenant.locale)
 
     def port(self, kind: type[P], name: str = "") -> P:
         """The implementation wired for a contract, bound to this unit of work."""
@@ -188,12 +196,13 @@ def runtime_of(request: Request) -> Runtime:
 def actor_of(meta: Meta) -> Actor:
     """Who makes this request: the member or the API key the gate found, or the public."""
     identity = meta.identity
-    agent = meta.header(b"user-agent")
+    agent, wanted = meta.header(b"user-agent"), meta.header(b"accept-language")
+    language = preferred(wanted) if wanted else None
+    request = (meta.request_id, meta.client_ip, agent, None, None, language)
     if identity is None:
-        return Actor("public", "storefront", None, meta.request_id, meta.client_ip, agent)
+        return Actor("public", "storefront", None, *request)
     if identity.key is not None:
-        key = identity.key
-        return Actor("api_key", key.label, key.id, meta.request_id, meta.client_ip, agent)
+        return Actor("api_key", identity.key.label, identity.key.id, *request)
     by = identity.impersonator
     return Actor(
         "user",
@@ -204,6 +213,7 @@ def actor_of(meta: Meta) -> Actor:
         agent,
         by.user_id if by is not None else None,
         by.name if by is not None else None,
+        language,
     )
 
 

@@ -92,7 +92,7 @@ def _value(table: Table, column: Column[Any]) -> Any:
         (LargeBinary, b"x%d" % number),
         (ARRAY, []),
         (JSONB, "{}"),
-        (Text, _allowed(table, column.name) or f"x{number}"),
+        (Text, _allowed(table, column.name) or str(number)),  # the same in capitals
     ]
     for kind, value in kinds:
         if isinstance(column.type, kind):

@@ -154,7 +154,8 @@ async def _facts(app: Largo, world: World, owner_sql: Owner) -> dict[str, Any]:
         }
         bodies[name] = lasting.body(example_body(document, operation))
     cart, (session_id, _) = await _cart(world), await _session(world, world.owner.id)
-    bodies |= {"POST /api/v1/checkout": cart, "POST /api/v1/checkout/preview": cart}
+    for name in ("checkout", "checkout/preview", "checkout/coupons"):
+        bodies[f"POST /api/v1/{name}"] = cart
     paths["DELETE /api/v1/auth/sessions/{session_id}"]["session_id"] = str(session_id)
     return {
         "tenant": world.tenant.slug,

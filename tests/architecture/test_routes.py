@@ -17,6 +17,11 @@ OUTSIDE = {"/health", "/health/ready", "/metrics", "/problems", "/problems/{code
 NOT_IDEMPOTENT = {
     "POST /api/v1/admin/api-keys": "its answer shows a secret, which is stored nowhere in the open",
     "POST /api/v1/admin/billing/sync": "shows what the vendor has; again shows the same",
+    "POST /api/v1/admin/campaigns/simulate": "writes nothing",
+    "POST /api/v1/admin/campaigns/{campaign_id}/archive": "sets a state",
+    "POST /api/v1/admin/campaigns/{campaign_id}/codes/revoke": "sets a state",
+    "POST /api/v1/admin/campaigns/{campaign_id}/pause": "sets a state",
+    "POST /api/v1/admin/campaigns/{campaign_id}/resume": "sets a state",
     "POST /api/v1/admin/central/inbox-messages/{message_id}/replay": "a second is refused",
     "POST /api/v1/admin/central/tenants/{tenant_id}/impersonations": "its answer shows a token",
     "POST /api/v1/admin/central/tenants/{tenant_id}/plan": "sets a state",
@@ -36,11 +41,13 @@ NOT_IDEMPOTENT = {
     "POST /api/v1/admin/webhooks": "its answer shows a secret, which is stored nowhere in the open",
     "POST /api/v1/admin/webhooks/{endpoint_id}/rotate": "the same; every secret signs for a day",
     "POST /api/v1/admin/whatsapp/deliveries/{inbound_id}/replay": "every item has its own key",
+    "POST /api/v1/checkout/coupons": "writes nothing",
     "POST /api/v1/checkout/preview": "writes nothing",
 }
 """POST under /admin and /checkout that need no Idempotency-Key, with the reason."""
 
 READS_BY_POST = {
+    "POST /api/v1/admin/campaigns/simulate": "it takes a cart and a draft, and writes nothing",
     "POST /api/v1/admin/shipping/simulate": "a simulation takes an address, and writes nothing",
     "POST /api/v1/whatsapp/templates/{template_id}/preview": "it takes values, writes nothing",
 }
@@ -139,6 +146,7 @@ def test_public_routes_are_these(routes: list[Endpoint]) -> None:
         "POST /api/v1/billing/webhook/intake",
         "POST /api/v1/billing/webhook/status",
         "POST /api/v1/checkout",
+        "POST /api/v1/checkout/coupons",
         "POST /api/v1/checkout/preview",
         "POST /api/v1/orders/{order_id}/cancel",
         "POST /api/v1/orders/{order_id}/payment-intent",

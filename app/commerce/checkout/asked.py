@@ -14,9 +14,10 @@ from app.commerce.checkout.problems import (
 )
 from app.commerce.checkout.schemas import CartIn
 from app.commerce.orders.rules import FulfilmentType
-from app.commerce.promotions.rules import normalise_code
+from app.commerce.promotions.offers import normalise_code
 from app.commerce.shipping.roads import Way
 from app.commerce.shipping.service import SignedQuote
+from app.core.language import Language
 from app.core.phone import InvalidPhone, normalise_phone, phone_match_keys
 from app.core.postal import InvalidCep, normalise_cep
 
@@ -32,6 +33,8 @@ class Terms:
     """Cents of one, by the line's position, instead of the catalogue's."""
     held: Mapping[UUID, int] = field(default_factory=dict)
     """Stock that the order itself took before."""
+    is_trial: bool = False
+    """Only what it would cost matters: no minimum order, and nothing has to be in stock."""
     has_ordered: bool | None = None
     """Whether the customer ordered anything else; None: anything at all."""
 
@@ -53,6 +56,8 @@ class Asked:
     way: Way | None = None
     """To where it is delivered, looked up before; None: as the crow flies."""
     terms: Terms = ORDINARY
+    language: Language = "pt"
+    """Of what the customer is told."""
 
     @classmethod
     def of(
@@ -62,6 +67,7 @@ class Asked:
         promise: SignedQuote | None = None,
         way: Way | None = None,
         terms: Terms = ORDINARY,
+        language: Language = "pt",
     ) -> Asked:
         """Raises InvalidCustomerPhone, AddressRequired, InvalidPostalCode."""
         return cls(
@@ -72,6 +78,7 @@ class Asked:
             promise=promise,
             way=way,
             terms=terms,
+            language=language,
         )
 
     @property

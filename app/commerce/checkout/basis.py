@@ -9,7 +9,7 @@ from uuid import UUID
 
 from app.commerce.catalog.rules import Shelf
 from app.commerce.checkout.rules import ModifierGroup
-from app.commerce.promotions.rules import Promotion
+from app.commerce.promotions.offers import Promotion
 from app.commerce.shipping.rules import Point, ShippingRule
 from app.commerce.stores.rules import Channel, StoreState
 
@@ -157,8 +157,9 @@ class PriceBook:
     def learn(self, basis: Basis, codes: Iterable[str], area: str | None) -> None:
         """Remember a basis read at the same version for a cart with these codes and area."""
         self.products.update(basis.products)
-        self.automatic = tuple(o for o in basis.offers if o.rule.code is None)
+        self.automatic = tuple(o for o in basis.offers if o.rule.is_automatic)
         found = {o.rule.code: o for o in basis.offers if o.rule.code is not None}
+        # A generated code stays unknown here: it is looked up and settled the long way, always.
         self.coupons.update({code: found.get(code) for code in codes})
         if area is not None:
             self.shipping, self.areas[area] = basis.shipping, basis.area

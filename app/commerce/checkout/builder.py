@@ -14,7 +14,7 @@ from uuid import UUID
 from app.commerce.catalog.rules import absence
 from app.commerce.checkout.asked import Asked
 from app.commerce.checkout.basis import Basis, Product, StoreBasis, Variant
-from app.commerce.checkout.draft import CouponRefusal, Draft, DraftLine, Redemption
+from app.commerce.checkout.draft import Draft, DraftLine, Redemption, Refusal
 from app.commerce.checkout.problems import (
     BelowMinimumOrder,
     ItemsUnavailable,
@@ -32,7 +32,8 @@ from app.commerce.checkout.rules import (
 )
 from app.commerce.checkout.schemas import CartIn, ItemIn
 from app.commerce.orders.rules import FulfilmentType
-from app.commerce.promotions import rules as promotions
+from app.commerce.promotions import offers as promotions
+from app.commerce.promotions.rules import apply
 from app.commerce.shipping import rules as shipping
 from app.commerce.shipping.problems import OutOfDeliveryArea
 from app.commerce.shipping.service import SignedQuote
@@ -56,9 +57,10 @@ def build(asked: Asked, basis: Basis, *, at: datetime, currency: str) -> Draft:
     served = None if asked.terms.despite_closed else cart.scheduled_for or at
     lines = _price(cart, basis, asked.terms.prices, served)
     demand = _demand(cart.items, basis.products)
-    _require_stock(demand, basis)
     subtotal = sum(line.unit_cents * line.quantity for line in lines)
-    _require_minimum(store, subtotal)
+    if not asked.terms.is_trial:
+        _require_stock(demand, basis)
+        _require_minimum(store, subtotal)
     promise = promised(asked, store)
     quote = _ship(asked, basis, store, subtotal, promise)
     fee = quote.fee_cents if quote else 0
@@ -357,7 +359,7 @@ def _discount(
     fee: int,
     at: datetime,
     codes: tuple[str, ...],
-) -> tuple[list[Redemption], list[CouponRefusal]]:
+) -> tuple[list[Redemption], list[Refusal]]:
     """Apply promotions to the lines; a line's key is its position, so every run agrees."""
     if not basis.offers and not codes:
         return [], []
@@ -368,12 +370,11 @@ def _discount(
         is_first_order=basis.customer is None or not basis.customer.has_ordered,
         codes=codes,
     )
-    result = promotions.apply(
-        [offer.rule for offer in basis.offers], _promotion_cart(lines, fee), context
-    )
+    rules = {offer.rule.id: offer.rule for offer in basis.offers}
+    result = apply(rules.values(), _promotion_cart(lines, fee), context)
     uses = {
-        offer.rule.id: Redemption(offer.rule.id, offer.rule.name, offer.rule.code)
-        for offer in basis.offers
+        rule.id: Redemption(rule.id, rule.name, result.codes.get(rule.id), by_codes=rule.by_codes)
+        for rule in rules.values()
     }
     for part in result.lines:
         uses[part.promotion_id].items_cents += part.cents
@@ -381,6 +382,7 @@ def _discount(
     for part in result.shipping:
         uses[part.promotion_id].shipping_cents += part.cents
     refused = [
-        CouponRefusal(u.code, u.reason.value, u.missing_cents) for u in result.unused if u.code
+        Refusal(unused, rules[unused.promotion_id] if unused.promotion_id else None)
+        for unused in result.unused
     ]
     return [uses[key] for key in result.cents_by_promotion], refused

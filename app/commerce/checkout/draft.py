@@ -11,7 +11,12 @@ from uuid import UUID
 from app.commerce.checkout.basis import StoreBasis
 from app.commerce.checkout.rules import Totals
 from app.commerce.orders.rules import FulfilmentType
+from app.commerce.promotions.offers import Promotion, Reason, Unused
+from app.commerce.promotions.words import Reader, applied, why
 from app.core.ids import new_id
+from app.core.language import Language
+
+_MORE_HELPS = (Reason.BELOW_MINIMUM, Reason.TOO_FEW_ITEMS)
 
 
 @dataclass(slots=True)
@@ -70,6 +75,8 @@ class Redemption:
     code: str | None
     items_cents: int = 0
     shipping_cents: int = 0
+    by_codes: bool = False
+    """``code`` is one of many, with a limit of its own."""
 
     def document(self) -> dict[str, Any]:
         """The use as ``write_order`` reads it."""
@@ -84,10 +91,22 @@ class Redemption:
 
 
 @dataclass(frozen=True, slots=True)
-class CouponRefusal:
-    code: str
-    reason: str
-    missing_cents: int | None = None
+class Refusal:
+    """Why a promotion takes nothing off, and what there is to know of it."""
+
+    unused: Unused
+    rule: Promotion | None
+    """None: there is no such code."""
+
+    def told(self, reader: Reader) -> dict[str, Any]:
+        """What a coupon's customer reads of it."""
+        return {
+            "code": self.unused.code,
+            "reason": self.unused.reason.value,
+            "text": why(self.unused, self.rule, reader),
+            "missing_cents": self.unused.missing_cents,
+            "missing_units": self.unused.missing_units,
+        }
 
 
 @dataclass(slots=True)
@@ -98,7 +117,8 @@ class Draft:
     lines: list[DraftLine]
     totals: Totals
     redemptions: list[Redemption]
-    refusals: list[CouponRefusal]
+    refusals: list[Refusal]
+    """Promotions that might have applied and do not, and codes that are nobody's."""
     demand: dict[UUID, int]
     """Tracked stock items only, merged, in id order."""
     eta_minutes: int
@@ -116,6 +136,36 @@ class Draft:
     change_for_cents: int | None = None
     note: str | None = None
     source: str = "storefront"
+    language: Language = "pt"
+
+    @property
+    def reader(self) -> Reader:
+        return Reader(self.language, self.store.timezone, self.currency)
+
+    def refused_coupons(self) -> list[dict[str, Any]]:
+        """Every code that was typed in vain."""
+        return [r.told(self.reader) for r in self.refusals if r.unused.code is not None]
+
+    def applied_coupons(self) -> list[dict[str, Any]]:
+        """Every code that was typed with success, told as the others are."""
+        return [
+            {
+                "code": use.code,
+                "text": applied(use.items_cents + use.shipping_cents, self.reader),
+                "items_cents": use.items_cents,
+                "shipping_cents": use.shipping_cents,
+            }
+            for use in self.redemptions
+            if use.code is not None
+        ]
+
+    def within_reach(self) -> list[dict[str, Any]]:
+        """What applies by itself as soon as a little more is ordered."""
+        return [
+            r.told(self.reader) | {"promotion_id": r.rule.id, "name": r.rule.name}
+            for r in self.refusals
+            if r.rule is not None and r.rule.is_automatic and r.unused.reason in _MORE_HELPS
+        ]
 
     def breakdown(self) -> dict[str, Any]:
         """The answer of a preview, and what a refusal shows so that the client can ask again."""
@@ -134,10 +184,7 @@ class Draft:
                 }
                 for use in self.redemptions
             ],
-            "coupons_not_applied": [
-                {"code": r.code, "reason": r.reason, "missing_cents": r.missing_cents}
-                for r in self.refusals
-            ],
+            "coupons_not_applied": self.refused_coupons(),
             "subtotal_cents": totals.subtotal_cents,
             "discount_cents": totals.discount_cents,
             "shipping_cents": totals.shipping_cents,

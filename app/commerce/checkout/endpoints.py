@@ -5,8 +5,15 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from app.commerce.checkout import problems as p
-from app.commerce.checkout.schemas import BreakdownRead, CartIn, CheckoutIn, PlacedRead
-from app.commerce.checkout.service import previewed, take_order
+from app.commerce.checkout.schemas import (
+    CartIn,
+    CheckoutIn,
+    CouponsRead,
+    PlacedRead,
+    PreviewRead,
+)
+from app.commerce.checkout.service import previewed, take_order, way_of
+from app.commerce.checkout.trial import TrialService
 from app.commerce.shipping.problems import OutOfDeliveryArea
 from app.commerce.stores.problems import StoreNotFound
 from app.core.problems import Busy, problems
@@ -36,9 +43,31 @@ _REFUSALS = (
 
 
 @router.post("/preview", dependencies=[public("commerce")], responses=problems(*_REFUSALS))
-async def preview_order(body: CartIn, works: Works) -> BreakdownRead:
+async def preview_order(body: CartIn, works: Works) -> PreviewRead:
     """Compute lines, discounts, freight and totals as a checkout would; nothing is written."""
-    return BreakdownRead.model_validate((await previewed(works, body)).breakdown())
+    draft = await previewed(works, body)
+    return PreviewRead.model_validate(
+        draft.breakdown() | {"offers_within_reach": draft.within_reach()}
+    )
+
+
+@router.post(
+    "/coupons",
+    dependencies=[public("commerce")],
+    responses=problems(
+        StoreNotFound,
+        p.AddressRequired,
+        p.InvalidPostalCode,
+        p.InvalidCustomerPhone,
+        p.ItemsUnavailable,
+        OutOfDeliveryArea,
+    ),
+)
+async def check_coupons(body: CartIn, works: Works) -> CouponsRead:
+    """What each coupon takes off a cart, or why it does not; also while the store is closed."""
+    way = await way_of(works, body)
+    async with works() as work:
+        return CouponsRead.model_validate(await TrialService(work).coupons(body, way))
 
 
 @router.post(

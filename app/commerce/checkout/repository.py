@@ -74,9 +74,15 @@ SELECT
     WHERE store_id = (SELECT id FROM s) AND item_id = ANY ($3::uuid[]))::text AS stock,
  (SELECT json_agg(x) FROM (SELECT p.*, CASE WHEN per_customer_limit IS NULL THEN 0 ELSE
       (SELECT count(*) FROM promotion_redemptions r WHERE r.promotion_id = p.id
-        AND r.contact_id = (SELECT id FROM c) AND r.released_at IS NULL) END AS customer_used
+        AND r.contact_id = (SELECT id FROM c) AND r.released_at IS NULL) END AS customer_used,
+      CASE WHEN by_codes THEN (SELECT json_agg(json_build_object('code', t.code, 'usage_limit',
+          t.usage_limit, 'used_count', t.used_count, 'is_revoked', t.revoked_at IS NOT NULL))
+        FROM promotion_codes t WHERE t.promotion_id = p.id AND t.code = ANY ($4::text[]))
+      END AS codes
     FROM promotions p WHERE is_active AND deleted_at IS NULL
-      AND (code IS NULL OR code = ANY ($4::text[]))) x)::text AS promotions,
+      AND CASE WHEN by_codes THEN id IN (SELECT t.promotion_id FROM promotion_codes t
+          WHERE t.code = ANY ($4::text[]))
+        ELSE code IS NULL OR code = ANY ($4::text[]) END) x)::text AS promotions,
  (SELECT json_agg(x) FROM (SELECT id, kind, position, max_meters, cep_from, cep_to, district,
       fee_cents, minutes FROM shipping_rules
     WHERE $5 AND is_active AND store_id = (SELECT id FROM s)) x)::text AS shipping,

@@ -20,7 +20,7 @@ from app.commerce.checkout.basis import (
     Variant,
 )
 from app.commerce.checkout.rules import Modifier, ModifierGroup
-from app.commerce.promotions import rules as promotions
+from app.commerce.promotions import offers as promotions
 from app.commerce.shipping import rules as shipping
 from app.commerce.stores.rules import Channel, PreorderPolicy, Schedule, StoreState
 
@@ -131,7 +131,11 @@ def shipping_rule(row: Row) -> shipping.ShippingRule:
 def offer(row: Row) -> Offer:
     """A promotion, and whether another checkout could use it up meanwhile."""
     limits = ("usage_limit", "per_customer_limit", "budget_cents")
-    is_limited = row["kind"] == "first_order" or any(row[name] is not None for name in limits)
+    is_limited = (
+        row["kind"] == "first_order"
+        or row["by_codes"]
+        or any(row[name] is not None for name in limits)
+    )
     return Offer(_promotion(row), is_limited)
 
 
@@ -166,6 +170,14 @@ def _promotion(row: Row) -> promotions.Promotion:
         combinable=row["combinable"],
         buy_quantity=row["buy_quantity"] or 1,
         get_quantity=row["get_quantity"] or 1,
+        by_codes=row["by_codes"],
+        codes=tuple(map(_code, row["codes"] or ())),
+    )
+
+
+def _code(row: Row) -> promotions.GeneratedCode:
+    return promotions.GeneratedCode(
+        row["code"], row["usage_limit"], row["used_count"], row["is_revoked"]
     )
 
 

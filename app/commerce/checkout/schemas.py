@@ -131,7 +131,30 @@ class DiscountRead(Output):
 class CouponRead(Output):
     code: str
     reason: str = Field(description="Machine-readable: unknown, expired, below-minimum, …")
+    text: str = Field(description="For the customer, in the language of Accept-Language.")
     missing_cents: int | None = None
+    missing_units: int | None = None
+
+
+class TriedCouponRead(Output):
+    code: str
+    reason: str | None = Field(None, description="Why it does not apply; null: it does.")
+    text: str = Field(description="For the customer, in the language of Accept-Language.")
+    items_cents: int = Field(0, description="Taken off the items.")
+    shipping_cents: int = Field(0, description="Taken off the freight.")
+    missing_cents: int | None = None
+    missing_units: int | None = None
+
+
+class WithinReachRead(Output):
+    """What applies by itself as soon as a little more is ordered."""
+
+    promotion_id: UUID
+    name: str
+    reason: Literal["below-minimum", "too-few-items"]
+    text: str
+    missing_cents: int | None = None
+    missing_units: int | None = None
 
 
 class LineRead(Output):
@@ -160,6 +183,22 @@ class BreakdownRead(Output):
     total_cents: int
     eta_minutes: int | None
     distance_km: float | None
+
+
+class PreviewRead(BreakdownRead):
+    offers_within_reach: list[WithinReachRead]
+
+
+class CouponsRead(Output):
+    """What the coupons of a cart are worth, also while it cannot be ordered yet."""
+
+    coupons: list[TriedCouponRead]
+    offers_within_reach: list[WithinReachRead]
+    subtotal_cents: int
+    discount_cents: int
+    shipping_cents: int
+    shipping_discount_cents: int
+    total_cents: int
 
 
 class PlacedRead(BreakdownRead):

@@ -36,6 +36,7 @@ from app.commerce.checkout.rows import Row
 from app.commerce.checkout.schemas import CartIn, CheckoutIn
 from app.commerce.orders.rules import FulfilmentType, OrderStatus
 from app.commerce.orders.tracking import tracking_token
+from app.commerce.promotions.service import PromotionService
 from app.commerce.shipping.problems import QuoteExpired, QuoteInvalid
 from app.commerce.shipping.roads import Way, way_to
 from app.commerce.shipping.service import SignedQuote, open_quote
@@ -90,7 +91,7 @@ async def take_order(works: Caller, order: CheckoutIn, intent: Intent) -> tuple[
 
     Raises what ``CheckoutService.place`` raises, and IdempotencyKeyReused.
     """
-    way = await _way(works, order)
+    way = await way_of(works, order)
     async with works() as work:
         given = await intent.answered(work)
         if given is not None:
@@ -103,12 +104,12 @@ async def take_order(works: Caller, order: CheckoutIn, intent: Intent) -> tuple[
 
 async def previewed(works: Caller, cart: CartIn) -> Draft:
     """What the order would be; raises what ``CheckoutService.preview`` raises."""
-    way = await _way(works, cart)
+    way = await way_of(works, cart)
     async with works() as work:
         return await CheckoutService(work).preview(cart, way)
 
 
-async def _way(works: Caller, cart: CartIn) -> Way | None:
+async def way_of(works: Caller, cart: CartIn) -> Way | None:
     """How far a delivery is by road, asked before any transaction, where the store measures so."""
     if cart.fulfilment is not FulfilmentType.DELIVERY:
         return None
@@ -170,7 +171,7 @@ class CheckoutService:
 
     async def preview(self, cart: CartIn, way: Way | None = None) -> Draft:
         """The same computation as a checkout; nothing is written."""
-        asked = Asked.of(cart, cart.customer_phone, way=way)
+        asked = Asked.of(cart, cart.customer_phone, way=way, language=self.work.language)
         return _drafted(asked, await self._basis(asked), self.work.tenant.currency)
 
     async def lock_offers(self, cart: CartIn, phone: str | None, also: list[UUID]) -> None:
@@ -184,7 +185,7 @@ class CheckoutService:
         self, cart: CartIn, phone: str | None, promise: SignedQuote | None, terms: Terms
     ) -> Draft:
         """What an order would be if it were changed to this cart. Raises as ``preview`` does."""
-        asked = Asked.of(cart, phone, promise, terms=terms)
+        asked = Asked.of(cart, phone, promise, terms=terms, language=self.work.language)
         basis = await self._basis(asked)
         stock, customer = basis.stock or {}, basis.customer
         if customer is not None and terms.has_ordered is not None:
@@ -204,7 +205,7 @@ class CheckoutService:
         """
         currency = self.work.tenant.currency
         promise = _promise(self.work.runtime, order)
-        asked = Asked.of(order, order.customer.phone, promise, way, terms)
+        asked = Asked.of(order, order.customer.phone, promise, way, terms, self.work.language)
         basis = await self._basis(asked)
         draft, locked = _drafted(asked, basis, currency), set[UUID]()
         while (wanted := _to_lock(draft, basis)) - locked:
@@ -247,6 +248,7 @@ class CheckoutService:
         work, order_id = self.work, new_id()
         actor = (work.actor.kind, work.actor.name)
         promised_at = _promised_at(draft)
+        await self._take_codes(draft)
         slot_id = await self._take_slot(draft, basis)
         written = await self.checkout.write(draft.document(order_id, promised_at, actor))
         if written.is_blocked:
@@ -261,6 +263,12 @@ class CheckoutService:
         placed = _placed(work.runtime, draft, order_id, written.number)
         work.publish(placed.event())
         return placed
+
+    async def _take_codes(self, draft: Draft) -> None:
+        """Use up the generated codes, whose promotions are locked: nobody else takes them now."""
+        uses = [use.document() for use in draft.redemptions if use.by_codes]
+        if uses and await PromotionService(self.work).take_codes(uses) != len(uses):
+            raise CouponNotApplicable()
 
     async def _take_slot(self, draft: Draft, basis: Basis) -> UUID | None:
         """A place in the slot asked for, after the promotions and before the order's number."""
@@ -288,6 +296,7 @@ class CheckoutService:
 def _drafted(asked: Asked, basis: Basis, currency: str) -> Draft:
     draft = build(asked, basis, at=now(), currency=currency)
     draft.address, draft.source = asked.address, asked.terms.source
+    draft.language = asked.language
     return draft
 
 
@@ -323,13 +332,9 @@ def _pay(draft: Draft, order: CheckoutIn) -> None:
 
 def _require_agreed(draft: Draft, order: CheckoutIn) -> None:
     """What the customer saw must be what is charged."""
-    if draft.refusals:
-        raise CouponNotApplicable(
-            coupons=[
-                {"code": r.code, "reason": r.reason, "missing_cents": r.missing_cents}
-                for r in draft.refusals
-            ]
-        )
+    refused = draft.refused_coupons()
+    if refused:
+        raise CouponNotApplicable(coupons=refused)
     if order.quote is not None and not draft.is_promised:
         raise ShippingChanged(breakdown=draft.breakdown())
     expected = order.expected_total_cents

@@ -139,13 +139,9 @@ class DeskService:
         )
         promise = None if body.address is not None else _promise(order, store)
         draft = await self.checkout.priced(cart, phone, promise, terms)
-        if draft.refusals:
-            raise CouponNotApplicable(
-                coupons=[
-                    {"code": r.code, "reason": r.reason, "missing_cents": r.missing_cents}
-                    for r in draft.refusals
-                ]
-            )
+        refused = draft.refused_coupons()
+        if refused:
+            raise CouponNotApplicable(coupons=refused)
         expected = body.expected_total_cents
         if expected is not None and expected != draft.totals.total_cents:
             raise PriceChanged(expected_total_cents=expected, breakdown=draft.breakdown())

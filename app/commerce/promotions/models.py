@@ -9,7 +9,7 @@ from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.ddl import one_of
-from app.core.model import TenantModel, within_tenant
+from app.core.model import TenantModel, unique_within_tenant, within_tenant
 
 PERCENT_KINDS = ("percent", "first_order", "buy_x_get_y")
 KINDS = ("percent", "fixed", "free_shipping", "buy_x_get_y", "first_order")
@@ -24,7 +24,7 @@ class Promotion(TenantModel):
             "tenant_id",
             "code",
             unique=True,
-            postgresql_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL AND archived_at IS NULL"),
         ),
         CheckConstraint(one_of("kind", KINDS), name="kind"),
         CheckConstraint(one_of("scope", SCOPES), name="scope"),
@@ -32,6 +32,8 @@ class Promotion(TenantModel):
         CheckConstraint("value >= 0", name="value"),
         CheckConstraint("used_count >= 0 AND used_count <= usage_limit", name="usage_limit"),
         CheckConstraint("spent_cents >= 0 AND spent_cents <= budget_cents", name="budget"),
+        CheckConstraint("NOT (by_codes AND code IS NOT NULL)", name="by_codes"),
+        CheckConstraint("NOT (is_active AND archived_at IS NOT NULL)", name="archived"),
     )
 
     name: Mapped[str]
@@ -39,7 +41,9 @@ class Promotion(TenantModel):
     value: Mapped[int]
     """Basis points for percent and first_order (1000 = 10 %), cents for fixed."""
     code: Mapped[str | None]
-    """Coupon code; None: applies by itself."""
+    """Coupon code; None: applies by itself, unless it goes by codes."""
+    by_codes: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Applies by one of its generated codes alone (``PromotionCode``)."""
     scope: Mapped[str] = mapped_column(server_default="all")
     target_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default=text("'{}'"))
     buy_quantity: Mapped[int | None]
@@ -60,6 +64,8 @@ class Promotion(TenantModel):
     priority: Mapped[int] = mapped_column(server_default="0")
     combinable: Mapped[bool] = mapped_column(server_default=text("false"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    archived_at: Mapped[datetime | None]
+    """Over for good: it is only looked at, and its code is free again."""
     deleted_at: Mapped[datetime | None]
 
     def flaws(self) -> list[tuple[str, str]]:
@@ -72,6 +78,7 @@ class Promotion(TenantModel):
             (self.scope != "all" and not self.target_ids, "name at least one", "target_ids"),
             (self.scope == "all" and self.target_ids, "choose a narrower scope", "target_ids"),
             (backwards, "must be after starts_at", "ends_at"),
+            (self.by_codes and self.code, "leave it out: its codes are generated", "code"),
         )
         return [(field, advice) for wrong, advice, field in checks if wrong]
 
@@ -84,6 +91,28 @@ class Promotion(TenantModel):
 
     def _lacks(self, quantity: int | None) -> bool:
         return self.kind == "buy_x_get_y" and not quantity
+
+
+class PromotionCode(TenantModel):
+    """One of the many codes of a promotion; never deleted, as its uses name it."""
+
+    __tablename__ = "promotion_codes"
+    __table_args__ = (
+        within_tenant("promotion_id", "promotions", ondelete="CASCADE"),
+        unique_within_tenant("code"),
+        Index("promotion_codes_tenant_id_promotion_id_idx", "tenant_id", "promotion_id", "id"),
+        CheckConstraint("code = upper(code)", name="code_upper"),
+        CheckConstraint("used_count >= 0 AND used_count <= usage_limit", name="usage_limit"),
+    )
+
+    promotion_id: Mapped[UUID]
+    batch_id: Mapped[UUID]
+    """Those that were generated together."""
+    label: Mapped[str | None]
+    code: Mapped[str]
+    usage_limit: Mapped[int] = mapped_column(server_default="1")
+    used_count: Mapped[int] = mapped_column(server_default="0")
+    revoked_at: Mapped[datetime | None]
 
 
 class PromotionRedemption(TenantModel):
@@ -104,6 +133,14 @@ class PromotionRedemption(TenantModel):
             "tenant_id",
             "promotion_id",
             "order_id",
+        ),
+        # Partial: the use of an automatic promotion does not pay for it.
+        Index(
+            "promotion_redemptions_tenant_id_code_idx",
+            "tenant_id",
+            "code",
+            "id",
+            postgresql_where=text("code IS NOT NULL"),
         ),
         CheckConstraint("amount_cents >= 0 AND shipping_cents >= 0", name="amounts"),
     )

@@ -25,6 +25,31 @@ class CouponCodeTaken(Conflict):
     title = "Another campaign uses this code: choose another one or change that campaign."
 
 
+class CampaignArchived(Conflict):
+    code = "campaign-archived"
+    title = "The campaign is archived: duplicate it to use it again."
+
+
+class CampaignNotByCodes(Conflict):
+    code = "campaign-not-by-codes"
+    title = "The campaign does not go by generated codes: set by_codes first."
+
+
+class CampaignHasCodes(Conflict):
+    code = "campaign-has-codes"
+    title = "The campaign has generated codes: without by_codes everybody would get its discount."
+
+
+class TooManyCodes(Conflict):
+    code = "too-many-coupon-codes"
+    title = "The campaign would have more codes than the limit: see limit and generated."
+
+
+class CodesNotFound(NotFound):
+    code = "coupon-codes-not-found"
+    title = "Some codes or the batch are not this campaign's: see missing; nothing was revoked."
+
+
 class LimitBelowUse(Conflict):
     code = "campaign-limit-below-use"
     title = "More than this limit was used already: see used_count and spent_cents."

@@ -7,14 +7,21 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.commerce.catalog.models import Category, Product
-from app.commerce.promotions.models import Promotion, PromotionRedemption
-from app.commerce.promotions.problems import CampaignNotFound, CouponCodeTaken, LimitBelowUse
-from app.commerce.promotions.rules import normalise_code
+from app.commerce.promotions.models import Promotion, PromotionCode, PromotionRedemption
+from app.commerce.promotions.offers import normalise_code
+from app.commerce.promotions.problems import (
+    CampaignArchived,
+    CampaignNotFound,
+    CouponCodeTaken,
+    LimitBelowUse,
+)
+from app.commerce.promotions.schemas import CodeFilter
 from app.commerce.stores.models import Store
 from app.core.clock import now
+from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
 
@@ -29,7 +36,10 @@ ORDER BY id FOR NO KEY UPDATE
 _RELEASE = """
 WITH released AS (
   UPDATE promotion_redemptions SET released_at = $2 WHERE order_id = $1 AND released_at IS NULL
-  RETURNING promotion_id, amount_cents + shipping_cents AS cents
+  RETURNING promotion_id, code, amount_cents + shipping_cents AS cents
+), codes AS (
+  UPDATE promotion_codes k SET used_count = greatest(k.used_count - 1, 0)
+  FROM released r WHERE k.code = r.code AND k.promotion_id = r.promotion_id
 ), given AS (
   SELECT promotion_id, count(*) AS uses, sum(cents)::bigint AS cents FROM released
   GROUP BY promotion_id
@@ -48,10 +58,70 @@ WITH u AS (
   UPDATE promotions p SET used_count = p.used_count + 1,
     spent_cents = p.spent_cents + u.amount_cents + u.shipping_cents
   FROM u WHERE p.id = u.promotion_id
+), codes AS (
+  UPDATE promotion_codes k SET used_count = k.used_count + 1
+  FROM u WHERE k.code = u.code AND k.promotion_id = u.promotion_id
 )
 INSERT INTO promotion_redemptions (id, promotion_id, order_id, contact_id, name, code,
   amount_cents, shipping_cents)
 SELECT u.id, u.promotion_id, $1, $2, u.name, u.code, u.amount_cents, u.shipping_cents FROM u
+"""
+
+
+_TAKE_CODES = """
+WITH taken AS (
+  UPDATE promotion_codes k SET used_count = k.used_count + 1
+  FROM jsonb_to_recordset($1::text::jsonb) AS u(promotion_id uuid, code text)
+  WHERE k.code = u.code AND k.promotion_id = u.promotion_id AND k.revoked_at IS NULL
+    AND k.used_count < k.usage_limit
+  RETURNING k.id
+)
+SELECT count(*) FROM taken
+"""
+# A code that somebody chose for a campaign, or that is out already, is left out; the caller makes
+# others instead.
+_ADD_CODES = """
+WITH added AS (
+  INSERT INTO promotion_codes (id, promotion_id, batch_id, label, usage_limit, code)
+  SELECT x.id, $1, $2, $3, $4, x.code FROM unnest($5::text[], $6::uuid[]) AS x(code, id)
+  WHERE NOT EXISTS (SELECT FROM promotions p WHERE p.code = x.code AND p.deleted_at IS NULL
+    AND p.archived_at IS NULL)
+  ON CONFLICT (tenant_id, code) DO NOTHING RETURNING code
+)
+SELECT array_agg(code) FROM added
+"""
+_REVOKE = """
+WITH hit AS (
+  UPDATE promotion_codes SET revoked_at = now()
+  WHERE promotion_id = $1 AND revoked_at IS NULL
+    AND (batch_id = $2 OR code = ANY ($3::text[])) RETURNING id
+)
+SELECT count(*) FROM hit
+"""
+_UNKNOWN_CODES = """
+SELECT array_agg(x.code ORDER BY x.code) FROM unnest($2::text[]) AS x(code)
+WHERE NOT EXISTS (SELECT FROM promotion_codes k WHERE k.code = x.code AND k.promotion_id = $1)
+"""
+_STATES = {
+    "revoked": "k.revoked_at IS NOT NULL",
+    "used": "k.revoked_at IS NULL AND k.used_count >= k.usage_limit",
+    "partly": "k.revoked_at IS NULL AND k.used_count > 0 AND k.used_count < k.usage_limit",
+    "unused": "k.revoked_at IS NULL AND k.used_count = 0",
+}
+# The last use of each code is looked up by index, whatever the campaign's size.
+_LIST_CODES = """
+SELECT k.id, k.batch_id, k.label, k.code, k.usage_limit, k.used_count, k.revoked_at, k.created_at,
+  CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked' WHEN k.used_count >= k.usage_limit THEN 'used'
+    WHEN k.used_count > 0 THEN 'partly' ELSE 'unused' END AS state,
+  u.created_at AS last_used_at, u.order_id AS last_order_id, o.number AS last_order_number
+FROM promotion_codes k
+LEFT JOIN LATERAL (SELECT r.created_at, r.order_id FROM promotion_redemptions r
+  WHERE r.code = k.code AND r.promotion_id = k.promotion_id AND r.released_at IS NULL
+  ORDER BY r.id DESC LIMIT 1) u ON k.used_count > 0
+LEFT JOIN orders o ON o.id = u.order_id
+WHERE k.promotion_id = $1 AND ($2::uuid IS NULL OR k.batch_id = $2)
+  AND ($3::text IS NULL OR k.code = $3) AND ($4::uuid IS NULL OR k.id < $4){only}
+ORDER BY k.id DESC LIMIT $5
 """
 
 
@@ -71,15 +141,32 @@ class PromotionRepository(Repository[Promotion]):
             raise CampaignNotFound()
         return row
 
+    async def current(self, id: UUID) -> Promotion:
+        """One that may still change, locked. Raises CampaignNotFound, CampaignArchived."""
+        # Locked: no checkout raises used_count between the check of a limit and the commit.
+        row = await self.alive(id, lock=True)
+        if row.archived_at is not None:
+            raise CampaignArchived()
+        return row
+
     async def search(
-        self, page: PageRequest, *, is_active: bool | None, code: str | None
+        self, page: PageRequest, *, is_active: bool | None, code: str | None, is_archived: bool
     ) -> Page[Promotion]:
-        statement = self.query().where(Promotion.deleted_at.is_(None))
+        statement = self.query().where(
+            Promotion.deleted_at.is_(None), Promotion.archived_at.is_not(None) == is_archived
+        )
         if is_active is not None:
             statement = statement.where(Promotion.is_active == is_active)
         if code is not None:
             statement = statement.where(Promotion.code == normalise_code(code))
         return await self.page(statement, page)
+
+    async def codes_taken(self, codes: Sequence[str]) -> set[str]:
+        """Those of ``codes`` that a campaign or a generated code has."""
+        alive = (Promotion.deleted_at.is_(None), Promotion.archived_at.is_(None))
+        own = select(Promotion.code).where(Promotion.code.in_(codes), *alive)
+        generated = select(PromotionCode.code).where(PromotionCode.code.in_(codes))
+        return {code for code in await self.session.scalars(own.union_all(generated)) if code}
 
     async def missing_targets(self, scope: str, ids: Sequence[UUID]) -> list[UUID]:
         """Those of ``ids`` that are no row of what ``scope`` names."""
@@ -107,6 +194,65 @@ class PromotionRepository(Repository[Promotion]):
         """Write and count uses of promotions that the caller has locked."""
         document = orjson.dumps(uses).decode()
         await (await self.raw()).execute(_REDEEM, order_id, contact_id, document)
+
+
+class CodeRepository(Repository[PromotionCode]):
+    model = PromotionCode
+
+    async def count(self, promotion_id: UUID) -> int:
+        return await self.session.scalar(
+            select(func.count()).where(PromotionCode.promotion_id == promotion_id)
+        ) or 0  # fmt: skip
+
+    async def any_of(self, promotion_id: UUID) -> bool:
+        found = select(PromotionCode.id).where(PromotionCode.promotion_id == promotion_id)
+        return await self.session.scalar(found.limit(1)) is not None
+
+    async def add_codes(
+        self, promotion_id: UUID, batch: UUID, label: str | None, limit: int, codes: Sequence[str]
+    ) -> list[str]:
+        """Insert those that are free; answers them."""
+        added: list[str] | None = await (await self.raw()).fetchval(
+            _ADD_CODES, promotion_id, batch, label, limit, codes, [new_id() for _ in codes]
+        )
+        return added or []
+
+    async def take(self, uses: Sequence[Mapping[str, Any]]) -> int:
+        """Use each code once, where that may be; answers how many were."""
+        taken: int = await (await self.raw()).fetchval(_TAKE_CODES, orjson.dumps(uses).decode())
+        return taken
+
+    async def revoke(self, promotion_id: UUID, batch: UUID | None, codes: Sequence[str]) -> int:
+        revoked: int = await (await self.raw()).fetchval(_REVOKE, promotion_id, batch, codes)
+        return revoked
+
+    async def unknown(self, promotion_id: UUID, codes: Sequence[str]) -> list[str]:
+        """Those of ``codes`` that are not this promotion's."""
+        missing: list[str] | None = await (await self.raw()).fetchval(
+            _UNKNOWN_CODES, promotion_id, codes
+        )
+        return missing or []
+
+    async def has_batch(self, promotion_id: UUID, batch: UUID) -> bool:
+        found = select(PromotionCode.id).where(
+            PromotionCode.promotion_id == promotion_id, PromotionCode.batch_id == batch
+        )
+        return await self.session.scalar(found.limit(1)) is not None
+
+    async def listed(
+        self, promotion_id: UUID, only: CodeFilter, limit: int, cursor: UUID | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Codes with their use, newest first, in one statement."""
+        state = f" AND {_STATES[only.state]}" if only.state else ""
+        rows = await (await self.raw()).fetch(
+            _LIST_CODES.replace("{only}", state),
+            promotion_id,
+            only.batch_id,
+            only.code,
+            cursor,
+            limit,
+        )
+        return [dict(row) for row in rows]
 
 
 class RedemptionRepository(Repository[PromotionRedemption]):

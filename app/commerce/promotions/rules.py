@@ -9,174 +9,24 @@ the customer gets the best.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
+from datetime import time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-
-class PromotionKind(StrEnum):
-    PERCENT = "percent"
-    FIXED = "fixed"
-    FREE_SHIPPING = "free_shipping"
-    BUY_X_GET_Y = "buy_x_get_y"
-    FIRST_ORDER = "first_order"
-
-
-class PromotionScope(StrEnum):
-    ALL = "all"
-    CATEGORY = "category"
-    PRODUCT = "product"
-    STORE = "store"
-
-
-class Reason(StrEnum):
-    """Why a promotion does not apply; of several, the first that holds in this order."""
-
-    UNKNOWN = "unknown"
-    NOT_STARTED = "not-started"
-    EXPIRED = "expired"
-    WRONG_WEEKDAY = "wrong-weekday"
-    WRONG_HOUR = "wrong-hour"
-    NOT_FIRST_ORDER = "not-first-order"
-    LIMIT_REACHED = "limit-reached"
-    CUSTOMER_LIMIT_REACHED = "customer-limit-reached"
-    BUDGET_SPENT = "budget-spent"
-    BELOW_MINIMUM = "below-minimum"
-    NO_MATCHING_ITEM = "no-matching-item"
-    SUPERSEDED = "superseded"
-
-
-@dataclass(frozen=True, slots=True)
-class Promotion:
-    """One promotion and what has been used of it.
-
-    ``value`` is basis points (1,500 = 15 %, at most 10,000) for ``percent``, ``first_order`` and,
-    off the Y units, ``buy_x_get_y``; cents for ``fixed``; unused for ``free_shipping``.
-    ``code`` None means automatic. Limits that are None do not exist. ``ends_at`` and ``hour_to``
-    are excluded; hours are the store's wall clock and may cross midnight, and the part after
-    midnight belongs to the weekday before. The budget and ``max_discount_cents`` cap the discount.
-    """
-
-    id: UUID
-    name: str
-    kind: PromotionKind
-    value: int = 0
-    code: str | None = None
-    scope: PromotionScope = PromotionScope.ALL
-    target_ids: frozenset[UUID] = frozenset()
-    min_subtotal_cents: int = 0
-    max_discount_cents: int | None = None
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    weekdays: frozenset[int] = frozenset()  # 0 is Monday; empty: every day
-    hour_from: time | None = None
-    hour_to: time | None = None
-    usage_limit: int | None = None
-    used: int = 0
-    per_customer_limit: int | None = None
-    customer_used: int = 0
-    budget_cents: int | None = None
-    spent_cents: int = 0
-    priority: int = 0
-    combinable: bool = False
-    buy_quantity: int = 1
-    get_quantity: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class CartLine:
-    """A priced line; ``key`` names it within the cart and breaks ties between equal lines."""
-
-    key: str
-    product_id: UUID
-    unit_cents: int
-    quantity: int = 1
-    category_ids: frozenset[UUID] = frozenset()
-
-    @property
-    def cents(self) -> int:
-        return self.unit_cents * self.quantity
-
-
-@dataclass(frozen=True, slots=True)
-class Cart:
-    """What is being ordered. Raises ValueError for repeated keys or negative amounts."""
-
-    lines: tuple[CartLine, ...]
-    shipping_cents: int = 0
-
-    def __post_init__(self) -> None:
-        if len({line.key for line in self.lines}) != len(self.lines):
-            raise ValueError("every line of a cart needs its own key")
-        if self.shipping_cents < 0 or any(
-            line.unit_cents < 0 or line.quantity < 0 for line in self.lines
-        ):
-            raise ValueError("a cart holds no negative amounts")
-
-    @property
-    def subtotal_cents(self) -> int:
-        return sum(line.cents for line in self.lines)
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionContext:
-    """Who orders where and when; ``codes`` as typed (case and outer spaces do not matter)."""
-
-    now: datetime
-    timezone: str
-    store_id: UUID
-    is_first_order: bool = False
-    codes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.now.tzinfo is None:
-            raise ValueError("an instant needs its timezone")
-
-
-@dataclass(frozen=True, slots=True)
-class DiscountLine:
-    """Cents, always above zero, that a promotion takes off one line (None: off the shipping)."""
-
-    promotion_id: UUID
-    line_key: str | None
-    cents: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unused:
-    """A promotion or typed code without effect; ``missing_cents`` only for below-minimum."""
-
-    reason: Reason
-    promotion_id: UUID | None = None
-    code: str | None = None
-    missing_cents: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionResult:
-    """Every cent that comes off, and every promotion or code that took none."""
-
-    lines: tuple[DiscountLine, ...] = ()
-    shipping: tuple[DiscountLine, ...] = ()
-    unused: tuple[Unused, ...] = ()
-
-    @property
-    def discount_cents(self) -> int:
-        return sum(line.cents for line in self.lines)
-
-    @property
-    def shipping_discount_cents(self) -> int:
-        return sum(part.cents for part in self.shipping)
-
-    @property
-    def cents_by_promotion(self) -> dict[UUID, int]:
-        """What each promotion costs, shipping included: one redemption each, sorted by id."""
-        cents: dict[UUID, int] = {}
-        for part in (*self.lines, *self.shipping):
-            cents[part.promotion_id] = cents.get(part.promotion_id, 0) + part.cents
-        return dict(sorted(cents.items()))
+from app.commerce.promotions.offers import (
+    Cart,
+    CartLine,
+    DiscountLine,
+    Promotion,
+    PromotionContext,
+    PromotionKind,
+    PromotionResult,
+    PromotionScope,
+    Reason,
+    Unused,
+    normalise_code,
+)
 
 
 @dataclass(slots=True)
@@ -231,37 +81,69 @@ def apply(
 ) -> PromotionResult:
     """Return the discounts the cart earns and why every other promotion or typed code does not.
 
-    Automatic promotions are always considered, those with a code when it was typed. No line and
-    no shipping falls below zero; the parts of a promotion add up to it to the cent.
+    Automatic promotions are always considered, those with codes when one of them was typed. No
+    line and no shipping falls below zero; the parts of a promotion add up to it to the cent.
     """
     codes = {code for code in map(normalise_code, context.codes) if code}
     eligible: list[Promotion] = []
     unused: list[Unused] = []
+    claims: dict[UUID, str | None] = {}
     known: set[str] = set()
     for promotion in sorted(promotions, key=_precedence):
-        if promotion.code is not None:
-            code = normalise_code(promotion.code)
-            if code not in codes:
-                continue
-            known.add(code)
+        claim = _claim(promotion, codes)
+        known |= claim.known
+        unused += claim.refused
+        if not claim.is_made:
+            continue
+        claims[promotion.id] = claim.code
         refusal = _refusal(promotion, cart, context)
         if refusal is None:
             eligible.append(promotion)
         else:
-            unused.append(refusal)
+            unused.append(replace(refusal, code=claim.code))
     best, superseded = _best(eligible, cart, context.store_id)
-    unused += [Unused(Reason.SUPERSEDED, loser.id, loser.code) for loser in superseded]
+    unused += [Unused(Reason.SUPERSEDED, loser.id, claims[loser.id]) for loser in superseded]
     unused += [Unused(Reason.UNKNOWN, code=code) for code in sorted(codes - known)]
+    applied = {part.promotion_id for part in (*best.lines, *best.shipping)}
     return PromotionResult(
         lines=tuple(sorted(best.lines, key=lambda part: (part.promotion_id, part.line_key or ""))),
         shipping=tuple(sorted(best.shipping, key=lambda part: part.promotion_id)),
         unused=tuple(unused),
+        codes={id: code for id in sorted(applied) if (code := claims[id]) is not None},
     )
 
 
-def normalise_code(code: str) -> str:
-    """Return a coupon code as it is compared: upper case, without outer spaces."""
-    return code.strip().upper()
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """By which of the typed codes a promotion is asked for, if it is."""
+
+    is_made: bool
+    code: str | None = None
+    known: frozenset[str] = frozenset()
+    """Typed codes that are this promotion's, usable or not."""
+    refused: tuple[Unused, ...] = ()
+
+
+def _claim(promotion: Promotion, codes: set[str]) -> _Claim:
+    if promotion.is_automatic:
+        return _Claim(True)
+    if promotion.code is not None:
+        code = normalise_code(promotion.code)
+        return _Claim(True, code, frozenset({code})) if code in codes else _Claim(False)
+    typed = sorted((k for k in promotion.codes if k.code in codes), key=lambda k: k.code)
+    usable = [k for k in typed if k.refusal is None]
+    # One use per order: of several codes the first by name, whoever typed which first.
+    refused = [
+        Unused(k.refusal or Reason.SUPERSEDED, promotion.id, k.code)
+        for k in typed
+        if k not in usable[:1]
+    ]
+    return _Claim(
+        bool(usable),
+        usable[0].code if usable else None,
+        frozenset(k.code for k in typed),
+        tuple(refused),
+    )
 
 
 def allocate(cents: int, weights: Mapping[str, int]) -> dict[str, int]:
@@ -315,8 +197,19 @@ def _refusal(promotion: Promotion, cart: Cart, context: PromotionContext) -> Unu
     if reason is None:
         alone = _Stack(cart, context.store_id)
         alone.take(promotion)
-        reason = None if alone.cents else Reason.NO_MATCHING_ITEM
+        if not alone.cents:
+            return _no_effect(promotion, cart, context.store_id)
     return Unused(reason, promotion.id, promotion.code) if reason else None
+
+
+def _no_effect(promotion: Promotion, cart: Cart, store_id: UUID) -> Unused:
+    if promotion.scope is PromotionScope.STORE and store_id not in promotion.target_ids:
+        return Unused(Reason.WRONG_STORE, promotion.id, promotion.code)
+    units = sum(line.quantity for line in _matching(promotion, cart, store_id))
+    missing = max(1, promotion.buy_quantity) + max(1, promotion.get_quantity) - units
+    if promotion.kind is PromotionKind.BUY_X_GET_Y and units and missing > 0:
+        return Unused(Reason.TOO_FEW_ITEMS, promotion.id, promotion.code, missing_units=missing)
+    return Unused(Reason.NO_MATCHING_ITEM, promotion.id, promotion.code)
 
 
 def _time_reason(promotion: Promotion, context: PromotionContext) -> Reason | None:

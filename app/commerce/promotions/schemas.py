@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
 
-from app.commerce.promotions.rules import normalise_code
+from app.commerce.promotions.offers import normalise_code
 from app.core.schema import Input, Output
 
 Kind = Literal["percent", "fixed", "free_shipping", "buy_x_get_y", "first_order"]
@@ -71,6 +80,9 @@ class CampaignFields(Input):
     """What a campaign is made of, each with its default."""
 
     code: Code | None = Field(None, description="Coupon code; none: applies by itself.")
+    by_codes: bool = Field(
+        False, description="Applies by one of its generated codes alone (POST .../codes)."
+    )
     scope: Scope = "all"
     target_ids: Targets = Field(default_factory=list)
     buy_quantity: Units | None = None
@@ -118,6 +130,7 @@ class CampaignRead(Output):
     kind: Kind
     value: int
     code: str | None
+    by_codes: bool
     scope: Scope
     target_ids: list[UUID]
     buy_quantity: int | None
@@ -137,6 +150,7 @@ class CampaignRead(Output):
     priority: int
     combinable: bool
     is_active: bool
+    archived_at: datetime | None
     created_at: datetime
 
 
@@ -149,3 +163,96 @@ class RedemptionRead(Output):
     amount_cents: int = Field(description="Taken off the items.")
     shipping_cents: int = Field(description="Taken off the freight.")
     released_at: datetime | None = Field(description="When a cancellation gave the use back.")
+
+
+CodeState = Literal["unused", "partly", "used", "revoked"]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFilter:
+    """Which of a campaign's generated codes are asked for."""
+
+    state: CodeState | None = None
+    batch_id: UUID | None = None
+    code: str | None = None
+
+
+class CampaignCopy(Input):
+    """What the copy is called; left out, its name and code are made from the original's."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "Natal de 2027", "code": "NATAL27"}]}
+    )
+
+    name: Name | None = None
+    code: Code | None = None
+
+
+class CodesCreate(Input):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"quantity": 500, "prefix": "FEIRA", "label": "Panfletos da feira", "length": 8}
+            ]
+        }
+    )
+
+    quantity: Annotated[int, Field(ge=1, le=10_000)]
+    prefix: (
+        Annotated[
+            str,
+            BeforeValidator(
+                lambda value: normalise_code(value) if isinstance(value, str) else value
+            ),
+            Field(pattern="^[A-Z0-9]{2,12}$", description="Before the dash of each code."),
+        ]
+        | None
+    ) = None
+    length: Annotated[
+        int, Field(ge=8, le=16, description="Letters and digits after the prefix.")
+    ] = 8
+    uses_per_code: Annotated[int, Field(ge=1, le=1000, description="1: each works once.")] = 1
+    label: Annotated[str, Field(min_length=1, max_length=80)] | None = None
+
+
+class CodesMade(Output):
+    batch_id: UUID
+    quantity: int
+    uses_per_code: int
+    sample: list[str] = Field(description="A few of them; all are in the list and the CSV.")
+
+
+class CodesRevoke(Input):
+    """A batch, or codes by name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"codes": ["FEIRA-C7KM4TQX", "FEIRA-9PXW3RDH"]}]}
+    )
+
+    batch_id: UUID | None = None
+    codes: Annotated[list[Code], Field(max_length=1000)] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> CodesRevoke:
+        if (self.batch_id is None) == (not self.codes):
+            raise ValueError("send either batch_id or codes")
+        return self
+
+
+class CodesRevoked(Output):
+    revoked: int = Field(description="How many worked until now.")
+
+
+class CodeRead(Output):
+    id: UUID
+    batch_id: UUID
+    label: str | None
+    code: str
+    state: CodeState
+    usage_limit: int
+    used_count: int
+    revoked_at: datetime | None
+    created_at: datetime
+    last_used_at: datetime | None
+    last_order_id: UUID | None
+    last_order_number: int | None

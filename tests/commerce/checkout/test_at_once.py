@@ -25,6 +25,7 @@ async def shop(world: World) -> Shop:
     shop = await make_shop(world)
     await shop.product("Calabresa", 4990, stock=100)
     await shop.product("Guaraná", 700, stock=100)
+    await shop.promotion(name="Panfletos", by_codes=True, is_active=False)
     return shop
 
 
@@ -153,6 +154,10 @@ CHANGES = {
     "SELECT gen_random_uuid(), s.id, p.id, 1 FROM stores s, products p LIMIT 1",
     "promotions": "INSERT INTO promotions (id, name, kind, value) "
     "VALUES (gen_random_uuid(), 'x', 'percent', 100)",
+    "promotion_codes": "INSERT INTO promotion_codes (id, promotion_id, batch_id, code) "
+    "SELECT gen_random_uuid(), id, gen_random_uuid(), 'FEIRA-C7KM4TQX' FROM promotions "
+    "WHERE by_codes",
+    "promotions, put away": "UPDATE promotions SET archived_at = now(), is_active = false",
     "variants": "INSERT INTO variants (id, product_id, name, price_cents) "
     "SELECT gen_random_uuid(), id, 'G', 1 FROM products LIMIT 1",
     "modifier_groups": "INSERT INTO modifier_groups (id, name) VALUES (gen_random_uuid(), 'x')",
@@ -182,10 +187,13 @@ async def test_what_prices_a_cart_raises_the_version_once(
     [
         "UPDATE promotions SET used_count = used_count + 1, spent_cents = spent_cents + 5",
         "UPDATE stock_levels SET on_hand = on_hand - 1",
+        "UPDATE promotion_codes SET used_count = 1",
     ],
 )
 async def test_what_orders_move_does_not(world: World, shop: Shop, statement: str) -> None:
     await shop.promotion(kind="percent", value=1000)
+    async with world.work() as work:
+        await work.session.execute(text(CHANGES["promotion_codes"]))
     before = await version(world)
     async with world.work() as work:
         await work.session.execute(text(statement))

@@ -234,7 +234,13 @@ async def test_preview_computes_the_same_and_writes_nothing(
     shown = preview.json()
     assert shown["discount_cents"] == 1000
     assert shown["coupons_not_applied"] == [
-        {"code": "OUTRO", "reason": "unknown", "missing_cents": None}
+        {
+            "code": "OUTRO",
+            "reason": "unknown",
+            "text": "Não encontramos o cupom OUTRO.",
+            "missing_cents": None,
+            "missing_units": None,
+        }
     ]
     assert await footprint(shop.world) == before
     placed = await shopper.post(

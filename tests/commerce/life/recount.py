@@ -60,6 +60,12 @@ BROKEN: dict[str, str] = {
         JOIN promotions p ON p.id = r.promotion_id WHERE r.released_at IS NULL
         GROUP BY p.id, p.code, p.per_customer_limit, r.contact_id
         HAVING count(*) > p.per_customer_limit""",
+    "a generated code's counter is not its uses, or passes its limit": """
+        SELECT k.code, k.used_count, count(r.id) FROM promotion_codes k
+        LEFT JOIN promotion_redemptions r ON r.code = k.code AND r.promotion_id = k.promotion_id
+          AND r.released_at IS NULL
+        GROUP BY k.id, k.code, k.used_count, k.usage_limit
+        HAVING k.used_count <> count(r.id) OR count(r.id) > k.usage_limit""",
     "order numbers have holes": """
         SELECT count(*), min(number), max(number), (SELECT last_number FROM order_counters)
         FROM orders HAVING count(*) > 0 AND (min(number) <> 1 OR max(number) <> count(*)

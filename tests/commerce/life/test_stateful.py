@@ -29,6 +29,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from app.commerce.promotions.models import PromotionCode
+from app.core.ids import new_id
 from app.core.settings import Settings
 from app.main import Largo, create_app
 from tests.commerce.life.recount import broken, on_hand, sold
@@ -39,7 +41,7 @@ from tests.factories.tenants import make_world
 EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "12"))
 STEPS = int(os.environ.get("LIFE_STEPS", "10"))
 PRICES = (1990, 3335, 777)
-COUPONS = ("DEZ", "UMA", "VERBA", "LEVE")
+COUPONS = ("DEZ", "UMA", "VERBA", "LEVE", "FEIRA-1", "FEIRA-3")
 INVENTORY = "/api/v1/admin/inventory"
 ORDERS = "/api/v1/admin/orders"
 T = TypeVar("T")
@@ -138,6 +140,15 @@ class Life(RuleBasedStateMachine):
         self.campaigns.append(
             str(await shop.promotion(name="Sempre", kind="percent", value=333, combinable=True))
         )
+        leaflets = await shop.promotion(name="Feira", value=700, by_codes=True, combinable=True)
+        self.campaigns.append(str(leaflets))
+        async with shop.world.work() as work:
+            for times in (1, 3):
+                code = PromotionCode(
+                    promotion_id=leaflets, batch_id=new_id(), code=f"FEIRA-{times}",
+                    usage_limit=times,
+                )  # fmt: skip
+                work.session.add(code)
 
     def _note(self, what: str, answers: list[httpx.Response], *allowed: int) -> None:
         for answer in answers:
@@ -266,7 +277,7 @@ class Life(RuleBasedStateMachine):
     async def _stock(self, what: str, named: dict[str, str], **fields: Any) -> httpx.Response:
         return await self.staff.post(f"{INVENTORY}/{what}", json={**named, **fields}, headers=key())
 
-    @rule(campaign=st.integers(0, 4), on=st.booleans(), limit=st.integers(1, 9), crowd=carts)
+    @rule(campaign=st.integers(0, 5), on=st.booleans(), limit=st.integers(1, 9), crowd=carts)
     def campaign_changes_amid_orders(
         self, campaign: int, on: bool, limit: int, crowd: list[Any]
     ) -> None:

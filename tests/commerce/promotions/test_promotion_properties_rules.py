@@ -10,7 +10,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.commerce.promotions.rules import (
+from app.commerce.promotions.offers import (
     Cart,
     CartLine,
     Promotion,
@@ -19,9 +19,8 @@ from app.commerce.promotions.rules import (
     PromotionResult,
     PromotionScope,
     Reason,
-    allocate,
-    apply,
 )
+from app.commerce.promotions.rules import allocate, apply
 
 STORE = UUID(int=1)
 PRODUCTS = [UUID(int=number) for number in (21, 22, 23)]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from app.commerce.promotions.rules import (
+from app.commerce.promotions.offers import (
     Cart,
     CartLine,
     DiscountLine,
@@ -19,9 +19,8 @@ from app.commerce.promotions.rules import (
     PromotionScope,
     Reason,
     Unused,
-    allocate,
-    apply,
 )
+from app.commerce.promotions.rules import allocate, apply
 
 K = PromotionKind
 STORE, OTHER_STORE = UUID(int=1), UUID(int=2)
@@ -115,9 +114,8 @@ def test_buy_x_get_y_rewards_the_cheapest_units(
     offer = promotion(1, K.BUY_X_GET_Y, value, buy_quantity=buy, get_quantity=get)
     result = apply([offer], CART, CONTEXT)
     assert result.discount_cents == expected
-    assert [item.reason for item in result.unused] == (
-        [] if expected else [Reason.NO_MATCHING_ITEM]
-    )
+    assert [item.reason for item in result.unused] == ([] if expected else [Reason.TOO_FEW_ITEMS])
+    assert [item.missing_units for item in result.unused] == ([] if expected else [buy + get - 6])
 
 
 def test_the_first_order_only() -> None:
@@ -149,7 +147,7 @@ DAY = timedelta(days=1)
         ),
         (
             {"scope": PromotionScope.STORE, "target_ids": frozenset({OTHER_STORE})},
-            Reason.NO_MATCHING_ITEM,
+            Reason.WRONG_STORE,
         ),
         ({"kind": K.FIRST_ORDER}, Reason.NOT_FIRST_ORDER),
     ],
