@@ -13,10 +13,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.core.ddl import MIGRATION_LOCK
 from app.core.settings import settings
 from app.tables import METADATA, SYSTEM_OBJECTS
-
-_LOCK = 7_210_450_331
 
 
 def _ours(obj: object, name: str | None, type_: str, reflected: bool, other: object) -> bool:
@@ -46,7 +45,7 @@ async def _online() -> None:
     async with engine.connect() as guard, engine.connect() as connection:
         # A session lock on a connection of its own: each migration commits by itself.
         await guard.execute(text("SET lock_timeout = 0"))
-        await guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+        await guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
         await connection.run_sync(_run)
     await engine.dispose()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 TENANT_ROLE = "app_tenant"
+MIGRATION_LOCK = 7_210_450_331
+"""Advisory lock of whoever changes the schema; who copies it whole shares it."""
 
 # The nullif matters: after the first SET LOCAL ends, the setting is '' and not NULL.
 SCOPE_FUNCTION = """

@@ -1,4 +1,4 @@
-"""How far an import is: a bar on a terminal, a line every few seconds anywhere else."""
+"""How far a program is: a bar on a terminal, a line every few seconds anywhere else."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ _EVERY_S = 3.0
 
 
 class Progress:
-    """Call it with the number of rows just done; use it as a context manager."""
+    """Call it with the number of rows (or ``unit``) just done; use it as a context manager."""
 
-    def __init__(self, total: int, out: TextIO) -> None:
-        self._total, self._out, self._done = total, out, 0
+    def __init__(self, total: int, out: TextIO, unit: str = "rows") -> None:
+        self._total, self._out, self._unit, self._done = total, out, unit, 0
         self._said = time.monotonic()
-        self._bar = tqdm(total=total, unit=" rows", file=out, leave=False) if out.isatty() else None
+        self._bar = (
+            tqdm(total=total, unit=f" {unit}", file=out, leave=False) if out.isatty() else None
+        )
 
     def __enter__(self) -> Progress:
         return self
@@ -38,4 +40,4 @@ class Progress:
         elif time.monotonic() - self._said >= _EVERY_S:
             self._said = time.monotonic()
             share = 100 * self._done // max(1, self._total)
-            print(f"  {self._done:,} of {self._total:,} rows ({share} %)", file=self._out)
+            print(f"  {self._done:,} of {self._total:,} {self._unit} ({share} %)", file=self._out)

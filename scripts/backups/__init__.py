@@ -1,0 +1,1 @@
+"""Backups: a consistent copy of the database and the uploads, and a restore that proves itself."""
