@@ -19,24 +19,15 @@ from app.integrations.stripe.client import StripeGateway
 from app.integrations.stripe.payments import StripePayments
 from app.integrations.telegram.client import TelegramClient
 from app.integrations.webpush.client import WebPushClient
-from app.integrations.whatsapp.client import WhatsAppClient
 from app.integrations.whatsapp.cloud import CloudApi
 from app.integrations.whatsapp.graph import Graph
-from app.integrations.whatsapp.sender import WhatsAppSender
 from app.kernel.files.storage import LocalStorage
 from app.kernel.work import UnitOfWork
 from app.saas.billing.problems import BillingNotConfigured
 
 
-def whatsapp(work: UnitOfWork) -> WhatsAppClient:
-    config = work.runtime.settings
-    return WhatsAppClient(
-        work.runtime.http, config.whatsapp_graph_base_url, config.whatsapp_graph_version
-    )
-
-
-def whatsapp_cloud(work: UnitOfWork) -> CloudApi:
-    """For the tenants' own numbers; their tokens come with each call."""
+def whatsapp(work: UnitOfWork) -> CloudApi:
+    """For every number, whosever it is: token, address and version come with each call."""
     runtime, config = work.runtime, work.runtime.settings
     return CloudApi(
         Graph(
@@ -45,13 +36,6 @@ def whatsapp_cloud(work: UnitOfWork) -> CloudApi:
             config.whatsapp_graph_base_url,
             config.whatsapp_graph_version,
         )
-    )
-
-
-def whatsapp_sender(work: UnitOfWork) -> WhatsAppSender:
-    config = work.runtime.settings
-    return WhatsAppSender(
-        work.runtime.http, config.whatsapp_graph_base_url, config.whatsapp_graph_version
     )
 
 

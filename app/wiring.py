@@ -57,7 +57,6 @@ from app.contracts.gateways.messaging import MessageGateway
 from app.contracts.gateways.oauth import OAuthGateway
 from app.contracts.gateways.payments import PaymentGateway
 from app.contracts.gateways.push import PushGateway
-from app.contracts.gateways.sending import SendsMessages
 from app.contracts.gateways.whatsapp import WhatsAppGateway
 from app.contracts.platform import (
     AgentStatusChanged,
@@ -245,8 +244,7 @@ PORTS = (
     .bind(InUse, StoreService, name="stores")
     .bind(MessageGateway, vendors.whatsapp, name="whatsapp")
     .bind(MessageGateway, vendors.telegram, name="telegram")
-    .bind(WhatsAppGateway, vendors.whatsapp_cloud)
-    .bind(SendsMessages, vendors.whatsapp_sender)
+    .bind(WhatsAppGateway, vendors.whatsapp)
     .bind(LLMGateway, lambda work: OpenAIClient(vendors.llm(work)), name="openai")
     .bind(LLMGateway, lambda work: OpenAIClient(vendors.llm(work), COMPATIBLE), name=COMPATIBLE)
     .bind(LLMGateway, lambda work: AnthropicClient(vendors.llm(work)), name="anthropic")

@@ -73,6 +73,7 @@ async def close_runtime(runtime: Runtime) -> None:
     """Let go of every connection and thread."""
     await runtime.bus.stop()
     await runtime.http.aclose()
+    await runtime.guard.aclose()
     await runtime.database.close()
     runtime.passwords.close()
     if runtime.spans is not None:

@@ -23,14 +23,16 @@ from ipaddress import (
 from urllib.parse import SplitResult, urlsplit
 
 import httpcore
+import httpx
 
-from app.core.http import retry_after, tls_context, user_agent
+from app.core.http import new_http_client, retry_after, tls_context, user_agent
 from app.core.settings import Settings
 
 CONNECT_S = 3.0
 TOTAL_S = 15.0
 MAX_BODY = 64 * 1024
 _EXCERPT = 1024
+_CONNECTIONS = 50
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 """Addresses of a host, as text; OSError when there are none."""
@@ -94,6 +96,7 @@ class Guard:
         self._allowed: tuple[Network, ...] = tuple(ip_network(block) for block in allowed)
         self._resolver = resolver
         self._total_s = total_s
+        self._client: httpx.AsyncClient | None = None
 
     @classmethod
     def of(cls, config: Settings) -> Guard:
@@ -144,6 +147,21 @@ class Guard:
     def backend(self) -> httpcore.AsyncNetworkBackend:
         """Dials only what this guard allows; for a client whose answers ``post`` cannot hold."""
         return _Dialler(self)
+
+    def client(self) -> httpx.AsyncClient:
+        """The process's client for addresses that tenants give again and again, e.g. per number.
+
+        Every connection was judged when it was dialled; credentials go with each call.
+        """
+        if self._client is None:
+            self._client = new_http_client(backend=self.backend(), connections=_CONNECTIONS)
+        return self._client
+
+    async def aclose(self) -> None:
+        """Let go of the client's connections."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """The addresses to dial, every one of them judged. Raises UrlRefused, OSError."""

@@ -16,6 +16,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cache
+from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,7 @@ def new_http_client(
     timeout: httpx.Timeout = TIMEOUT,
     *,
     backend: httpcore.AsyncNetworkBackend | None = None,
+    connections: int = 1,
     vitals: Vitals | None = None,
     spans: Spans | None = None,
 ) -> httpx.AsyncClient:
@@ -87,22 +89,27 @@ def new_http_client(
 
     Redirects are never followed and the environment's proxies and ``.netrc`` are not read:
     credentials go to the configured host and to nobody else. ``backend`` dials instead of the
-    usual one, e.g. the guard's.
+    usual one, e.g. the guard's, at most ``connections`` at once; no cookie is kept.
     """
     logging.getLogger("httpx").addFilter(_without_request_lines)
     transport = httpx.AsyncHTTPTransport(verify=tls_context(), limits=LIMITS, trust_env=False)
     if backend is not None:
         # httpx has no parameter for it; its pool does (httpcore, "network backends").
         transport._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls_context(), max_connections=1, network_backend=backend
+            ssl_context=tls_context(),
+            max_connections=connections,
+            keepalive_expiry=LIMITS.keepalive_expiry,
+            network_backend=backend,
         )
-    return httpx.AsyncClient(
+    client = httpx.AsyncClient(
         transport=transport if vitals is None else WatchedTransport(transport, vitals, spans),
         timeout=timeout,
         headers={"user-agent": user_agent()},
         follow_redirects=False,
         trust_env=False,
     )
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    return client
 
 
 def _without_request_lines(record: logging.LogRecord) -> bool:

@@ -66,6 +66,7 @@ LARGER_SLICES = {
     "app.conversations.inbox.canned": 4,
     "app.conversations.notifications.customers": 4,
     "app.conversations.sending.dispatch": 4.1,
+    "app.conversations.sending.pacing": 4.2,
     "app.saas.billing.mirror": 3.5,
     "app.saas.support.users": 5,
     "app.commerce.catalog.admin": 5,
@@ -138,6 +139,7 @@ WEB = {
 
 HTTP_CLIENT = {
     "app.core.http": "makes the client and bounds its calls",
+    "app.core.guard": "keeps the client of addresses that tenants give",
     "app.kernel.work": "names the type of the shared client",
 }
 """Who besides integrations may know httpx."""

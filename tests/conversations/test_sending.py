@@ -22,6 +22,7 @@ from app.core.clock import now
 from app.kernel.consents.service import ConsentService
 from app.kernel.jobs.service import Handler, Worker
 from app.kernel.work import Runtime
+from tests.conversations.inbound.line import drain, make_line
 from tests.factories.commerce import key
 from tests.factories.conversations import (
     Chat,
@@ -167,6 +168,17 @@ async def test_outside_the_window_free_words_are_refused_with_what_may_be_sent(
     assert request["body"]["type"] == "template"
 
 
+@pytest.mark.parametrize(("left_s", "status"), [(5, 202), (0, 409)])
+async def test_the_window_is_open_to_its_last_second(
+    world: World, owner: httpx.AsyncClient, sandbox: SandboxServer, left_s: int, status: int
+) -> None:
+    chat = await make_chat(world, wrote=WINDOW - timedelta(seconds=left_s))
+    url = f"/api/v1/conversations/{chat.id}/messages"
+    assert (await owner.post(url, json=TEXT, headers=key())).status_code == status
+    assert len(await chat.messages()) == (1 if status == 202 else 0)
+    assert await sandbox.requests() == []
+
+
 async def test_a_window_that_closed_meanwhile_stops_the_send(
     chat: Chat, owner: httpx.AsyncClient, here: Runtime, sandbox: SandboxServer
 ) -> None:
@@ -269,6 +281,33 @@ async def test_an_unknown_outcome_is_not_repeated_and_settled_by_its_status(
     assert found is not None
     [message] = await chat.messages()
     assert (message.status, message.wamid) == ("accepted", "wamid.late")
+
+
+async def test_an_unknown_outcome_is_resolved_by_the_signed_webhook_of_its_status(
+    world: World, owner: httpx.AsyncClient, anonymous: httpx.AsyncClient,
+    here: Runtime, sandbox: SandboxServer,
+) -> None:  # fmt: skip
+    line = await make_line(world)
+    chat = await make_chat(world, number_id=line.id)
+    await sandbox.put("whatsapp/knobs", drop_answer=1)
+    await send(owner, chat)
+    async with working(here):
+        assert [m.status for m in await settled(chat)] == ["unknown"]
+    [request] = await sandbox.requests(vendor="whatsapp")
+    [attempt] = await chat.attempts()
+    told = {"biz_opaque_callback_data": request["body"]["biz_opaque_callback_data"]}
+    assert told == {"biz_opaque_callback_data": str(attempt.id)}
+    for word in ("delivered", "sent"):
+        notice = line.status("wamid.late", word, int(now().timestamp()), **told)
+        await line.deliver(anonymous, line.change(statuses=[notice]))
+        await drain(world)
+    [message] = await chat.messages()
+    assert (message.status, message.wamid) == ("delivered", "wamid.late")
+    assert message.sent_at is not None
+    assert [a.state for a in await chat.attempts()] == ["accepted"]
+    async with working(here):
+        await asyncio.sleep(1.2)
+    assert len(await sandbox.requests(vendor="whatsapp")) == 1
 
 
 async def test_what_stays_unknown_for_an_hour_is_for_a_person(

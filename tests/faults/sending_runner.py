@@ -17,10 +17,10 @@ from typing import Any
 
 from app import vendors
 from app.contracts.gateways.messaging import SentMessage
-from app.contracts.gateways.sending import SendsMessages
+from app.contracts.gateways.whatsapp import WhatsAppGateway
 from app.conversations.sending import jobs
 from app.core.settings import settings
-from app.integrations.whatsapp.sender import WhatsAppSender
+from app.integrations.whatsapp.cloud import CloudApi
 from app.kernel.jobs.service import JobContext, Worker
 from app.kernel.ports import Ports
 from app.kernel.work import UnitOfWork
@@ -36,21 +36,18 @@ async def die(point: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Mortal(WhatsAppSender):
+class Mortal(CloudApi):
     """The real client, which may not live to tell."""
 
-    async def send(self, **kwargs: Any) -> SentMessage:
+    async def send(self, *args: Any, **kwargs: Any) -> SentMessage:
         await die("taken")
-        sent = await super().send(**kwargs)
+        sent = await super().send(*args, **kwargs)
         await die("answered")
         return sent
 
 
-def _mortal(work: UnitOfWork) -> SendsMessages:
-    real = vendors.whatsapp_sender(work)
-    found = Mortal(real._http, "", "")
-    found._root = real._root
-    return found
+def _mortal(work: UnitOfWork) -> WhatsAppGateway:
+    return Mortal(vendors.whatsapp(work)._graph)
 
 
 async def send(job: JobContext) -> None:
@@ -62,7 +59,7 @@ async def send(job: JobContext) -> None:
 async def main() -> None:
     """Work until killed; what a dead one held comes back within a second."""
     plain = build_runtime(settings())
-    runtime = replace(plain, ports=Ports(plain.ports).bind(SendsMessages, _mortal))
+    runtime = replace(plain, ports=Ports(plain.ports).bind(WhatsAppGateway, _mortal))
     await runtime.bus.start()
     worker = Worker(runtime, {jobs.SEND: send}, heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S)
     await worker.start()

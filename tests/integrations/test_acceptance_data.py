@@ -17,13 +17,10 @@ import pytest
 from app.contracts.gateways.messaging import (
     GatewayOutcomeUnknown,
     GatewayRefused,
-    MessagingCredentials,
-    TemplateMessage,
 )
 from app.contracts.gateways.whatsapp import OUTBOUND, WhatsAppAccount
 from app.core.guard import Guard
 from app.core.http import Answer
-from app.integrations.whatsapp.client import WhatsAppClient
 from app.integrations.whatsapp.cloud import CloudApi
 from app.integrations.whatsapp.errors import failure_of
 from app.integrations.whatsapp.graph import Graph
@@ -33,7 +30,7 @@ from tests.sandbox.server import Json, SandboxServer
 
 FOLDER = Path(os.environ.get("ACCEPTANCE_DATA", "/nonexistent")) / "whatsapp"
 PHONE = "16315555555"
-SHOP = MessagingCredentials(token="EAAGtoken", sender="109876543210987")
+SHOP = WhatsAppAccount("EAAGtoken", "109876543210987")
 
 pytestmark = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="ACCEPTANCE_DATA does not name a folder with whatsapp/*.json"
@@ -45,55 +42,10 @@ def cases(name: str) -> Json:
     return json.loads(path.read_text(encoding="utf-8"))["cases"] if path.exists() else {}
 
 
-def official(kind: str) -> list[Json]:
-    """Examples of one intent our client has: no reply context, no delivery policy."""
-    found = []
-    for name, body in cases("meta_send_requests.json").items():
-        filled = body | {"to": PHONE}
-        plain = "context" not in body and "policy" not in str(body)
-        if kind in body and plain:
-            found.append(pytest.param(filled, id=name))
-    return found
-
-
-def complete(body: Json) -> Json:
-    """An example with the defaults it leaves out spelled."""
-    kind = "text" if "text" in body else "template"
-    return {"recipient_type": "individual", "type": kind} | body
-
-
 async def sent_by_us(sandbox: SandboxServer) -> Json:
     [entry] = await sandbox.requests(vendor="whatsapp")
     assert entry["verdict"] == "accepted"
     return entry["body"]
-
-
-@pytest.mark.parametrize("example", official("text"))
-async def test_a_text_is_the_official_example(
-    example: Json, sandbox: SandboxServer, http: httpx.AsyncClient
-) -> None:
-    await WhatsAppClient(http, f"{sandbox.url}/graph", "v23.0").send_text(
-        credentials=SHOP,
-        to="+1 631 555-5555",
-        text=example["text"]["body"],
-        reference="",
-        preview_url=example["text"]["preview_url"],
-    )
-    assert await sent_by_us(sandbox) == complete(example)
-
-
-@pytest.mark.parametrize("example", official("template"))
-async def test_a_template_is_the_official_example(
-    example: Json, sandbox: SandboxServer, http: httpx.AsyncClient
-) -> None:
-    found = example["template"]
-    template = TemplateMessage(
-        found["name"], found["language"]["code"], tuple(found.get("components", ()))
-    )
-    await WhatsAppClient(http, f"{sandbox.url}/graph", "v23.0").send_template(
-        credentials=SHOP, to=PHONE, template=template, reference=""
-    )
-    assert await sent_by_us(sandbox) == complete(example)
 
 
 MEANT = {
@@ -135,15 +87,14 @@ async def test_every_official_request_is_made_by_our_client(
 ) -> None:
     """Read as a message of ours and sent, it is the same JSON but for what may be left out."""
     api = CloudApi(Graph(http, Guard(), f"{sandbox.url}/graph", "v23.0"))
-    account = WhatsAppAccount(SHOP.token, SHOP.sender)
     if "status" in example:
-        await api.mark_read(account, example["message_id"], typing="typing_indicator" in example)
+        await api.mark_read(SHOP, example["message_id"], typing="typing_indicator" in example)
         assert await sent_by_us(sandbox) == example
         return
     envelope = {"messaging_product", "recipient_type", "to"}
     kind = next(k for k in (*KINDS, "text") if k in example)
     content = {"type": kind} | {k: v for k, v in example.items() if k not in envelope}
-    await api.send(account, PHONE, OUTBOUND.validate_python(content), reference="")
+    await api.send(SHOP, PHONE, OUTBOUND.validate_python(content), reference="")
     told = {"recipient_type": "individual", "type": kind} | example | {"to": PHONE}
     assert await sent_by_us(sandbox) == told
 

@@ -19,9 +19,11 @@ from app.contracts.gateways.messaging import (
     MessagingCredentials,
     Refusal,
 )
+from app.core.guard import Guard
 from app.core.http import new_http_client
 from app.integrations.telegram.client import TelegramClient
-from app.integrations.whatsapp.client import WhatsAppClient
+from app.integrations.whatsapp.cloud import CloudApi
+from app.integrations.whatsapp.graph import Graph
 from tests.sandbox.server import SandboxServer, until
 
 TEXT = 'Olá, Conceição! Pedido nº 42: <b>R$ 59,90</b> "pago" 🍕'
@@ -56,7 +58,7 @@ WHATSAPP = Case(
         "http-401": (Refusal.AUTH, "account"),
         "http-404": (Refusal.PERMANENT, "message"),
     },
-    make=lambda http, url: WhatsAppClient(http, f"{url}/graph", "v23.0"),
+    make=lambda http, url: CloudApi(Graph(http, Guard(), f"{url}/graph", "v23.0")),
 )
 TELEGRAM = Case(
     vendor="telegram",

@@ -1,4 +1,4 @@
-"""What is particular to WhatsApp: payloads, addresses, templates, error classes, echoes."""
+"""What is particular to WhatsApp: payloads, addresses, error classes, echoes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from app.contracts.gateways.messaging import (
     GatewayRefused,
     MessagingCredentials,
     Refusal,
-    TemplateGateway,
-    TemplateMessage,
 )
+from app.core.guard import Guard
 from app.core.http import Answer
-from app.integrations.whatsapp.client import WhatsAppClient, address
+from app.integrations.whatsapp.cloud import CloudApi, address
 from app.integrations.whatsapp.errors import AMBIGUOUS, MEANINGS, failure_of
+from app.integrations.whatsapp.graph import Graph
 from tests.sandbox.server import SandboxServer
 
 SHOP = MessagingCredentials(token="EAAGsecretTokenOfTheShop", sender="109876543210987")
 
 
-def client(http: httpx.AsyncClient, sandbox: SandboxServer) -> WhatsAppClient:
-    return WhatsAppClient(http, f"{sandbox.url}/graph/", "v23.0")
+def client(http: httpx.AsyncClient, sandbox: SandboxServer) -> CloudApi:
+    return CloudApi(Graph(http, Guard(), f"{sandbox.url}/graph/", "v23.0"))
 
 
 async def test_the_request_is_the_one_the_vendor_documents(
@@ -33,7 +33,6 @@ async def test_the_request_is_the_one_the_vendor_documents(
         to="+55 (11) 98765-4321",
         text="Saiu para entrega",
         reference="0199-attempt",
-        preview_url=True,
     )
     [entry] = await sandbox.requests(vendor="whatsapp")
     assert entry["path"] == "/graph/v23.0/109876543210987/messages"
@@ -42,31 +41,8 @@ async def test_the_request_is_the_one_the_vendor_documents(
         "recipient_type": "individual",
         "to": "5511987654321",
         "type": "text",
-        "text": {"body": "Saiu para entrega", "preview_url": True},
+        "text": {"body": "Saiu para entrega", "preview_url": False},
         "biz_opaque_callback_data": "0199-attempt",
-    }
-
-
-async def test_a_template_carries_its_language_and_texts(
-    sandbox: SandboxServer, http: httpx.AsyncClient
-) -> None:
-    gateway: TemplateGateway = client(http, sandbox)
-    template = TemplateMessage.with_texts("pedido_recebido", "pt_BR", "Ana", "1042")
-    sent = await gateway.send_template(
-        credentials=SHOP, to="5511987654321", template=template, reference=""
-    )
-    [entry] = await sandbox.requests(vendor="whatsapp")
-    assert sent.id.startswith("wamid.")
-    assert "biz_opaque_callback_data" not in entry["body"]
-    assert entry["body"]["template"] == {
-        "name": "pedido_recebido",
-        "language": {"code": "pt_BR"},
-        "components": [
-            {
-                "type": "body",
-                "parameters": [{"type": "text", "text": "Ana"}, {"type": "text", "text": "1042"}],
-            }
-        ],
     }
 
 
@@ -119,7 +95,7 @@ async def test_a_wrong_base_url_is_refused_and_seen(
     sandbox: SandboxServer, http: httpx.AsyncClient
 ) -> None:
     """It ends at the catch-all: recorded, and nothing was sent."""
-    astray = WhatsAppClient(http, f"{sandbox.url}/elsewhere", "v23.0")
+    astray = CloudApi(Graph(http, Guard(), f"{sandbox.url}/elsewhere", "v23.0"))
     with pytest.raises(GatewayRefused) as caught:
         await astray.send_text(credentials=SHOP, to="5511987654321", text="Oi", reference="r")
     assert caught.value.code == "http-404"

@@ -95,12 +95,10 @@ async def test_an_address_of_a_tenants_own_is_dialled_through_the_guard(
     assert await sandbox.requests(vendor="whatsapp") == []
     guard = Guard(allow_http=True, allowed=["127.0.0.0/8"])
     allowed = CloudApi(Graph(http, guard, "https://unused.example", "v1.0"))
-    sent = await allowed.send(
-        WhatsAppAccount(SHOP.token, "1234", base_url=f"{sandbox.url}/graph", version="v24.0"),
-        ANA,
-        HELLO,
-        reference="r",
-    )
+    mine = WhatsAppAccount(SHOP.token, "1234", base_url=f"{sandbox.url}/graph", version="v24.0")
+    sent = await allowed.send(mine, ANA, HELLO, reference="r")
+    assert guard.client() is guard.client(), "one for the process: connections are kept"
+    await guard.aclose()
     assert sent.id.startswith("wamid.")
     [entry] = await sandbox.requests(vendor="whatsapp")
     assert entry["path"] == "/graph/v24.0/1234/messages"

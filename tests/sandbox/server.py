@@ -97,6 +97,7 @@ class SandboxServer:
             await self.put(vendor, **OAUTH_DEFAULTS, rotate=vendor == "microsoft")
         await self.put("keys", consent_required=False)
         await self.put("whatsapp", callback_url="", app_secret="", attempts=3, retry_delay_ms=10)
+        await self.put("whatsapp", pair_limit=0, per_second=0, spam=[])
         await self.http.delete(f"{self.url}/_sandbox/requests")
 
 

@@ -7,12 +7,9 @@ repeat freely), ``GatewayRefused`` (the vendor answered no, now or for good) and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
-
-from pydantic import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +27,6 @@ class SentMessage:
     id: str
     address: str | None = None
     status: str = "accepted"
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateMessage:
-    """An approved template with its parameters, in the vendor's component shape."""
-
-    name: str
-    language: str
-    components: tuple[Mapping[str, JsonValue], ...] = ()
-
-    @classmethod
-    def with_texts(cls, name: str, language: str, *texts: str) -> TemplateMessage:
-        """The usual case: positional body texts ``{{1}}``, ``{{2}}``..."""
-        parameters: list[JsonValue] = [{"type": "text", "text": text} for text in texts]
-        body: Mapping[str, JsonValue] = {"type": "body", "parameters": parameters}
-        return cls(name, language, (body,) if texts else ())
 
 
 class Refusal(StrEnum):
@@ -122,19 +103,4 @@ class MessageGateway(Protocol):
 
         ``reference`` names this attempt; vendors that can echo it in later notices do.
         """
-        ...
-
-
-class TemplateGateway(Protocol):
-    """Send an approved template: what a vendor requires outside its conversation window."""
-
-    async def send_template(
-        self,
-        *,
-        credentials: MessagingCredentials,
-        to: str,
-        template: TemplateMessage,
-        reference: str,
-    ) -> SentMessage:
-        """Send ``template`` to ``to``; raises a :class:`GatewayFailure`."""
         ...

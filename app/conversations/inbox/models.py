@@ -207,6 +207,29 @@ class Message(TenantModel):
             "id",
             postgresql_where=text("status IN ('queued', 'sending', 'unknown')"),
         ),
+        # Who of a conversation waits to be sent.
+        Index(
+            "messages_queue_idx",
+            "tenant_id",
+            "conversation_id",
+            "id",
+            postgresql_where=text("status IN ('queued', 'sending')"),
+        ),
+        # People whom a day's templates reached first: over the account's numbers, and one of them.
+        Index(
+            "messages_opened_idx",
+            "tenant_id",
+            "number_id",
+            "opened_at",
+            postgresql_where=text("opened_at IS NOT NULL"),
+        ),
+        Index(
+            "messages_opened_contact_idx",
+            "tenant_id",
+            "contact_id",
+            "opened_at",
+            postgresql_where=text("opened_at IS NOT NULL"),
+        ),
         # Used by find_messages() alone: LIKE may use no index under row level security.
         Index(
             "messages_search_idx",
@@ -251,6 +274,10 @@ class Message(TenantModel):
     """Emoji by who reacted: ``contact`` or ``business``."""
     needs_decision_at: Mapped[datetime | None]
     """Its sending stayed unknown: a person must resend it or give it up."""
+    send_after: Mapped[datetime | None]
+    """Not before: the vendor, or what is left of a limit, asked for a wait."""
+    opened_at: Mapped[datetime | None]
+    """When it took one of the account's people of a day: a template outside the window."""
     search_text: Mapped[str] = mapped_column(
         Computed(SEARCH_TEXT, persisted=True), deferred=True, deferred_raiseload=True
     )

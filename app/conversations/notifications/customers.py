@@ -34,7 +34,6 @@ from app.conversations.sending.problems import (
     ConsentMissing,
     WindowClosed,
 )
-from app.conversations.sending.rules import NOTIFICATION
 from app.conversations.sending.schemas import TemplateMessageIn, TextMessage
 from app.conversations.sending.service import Author, SendingService
 from app.conversations.templates.problems import TemplateNotApproved
@@ -45,7 +44,7 @@ FACTS: tuple[Fact, ...] = (
     "placed", "confirmed", "preparing", "ready", "out_for_delivery", "delivered", "cancelled",
     "rejected",
 )  # fmt: skip
-_AUTHOR = Author("system", None, "utility", NOTIFICATION)
+_AUTHOR = Author("system", None, "utility")
 
 
 class CustomerNews:

@@ -104,10 +104,20 @@ class NumberNews:
         for row in (await self.numbers.of_waba(waba_id))[:1]:
             self.work.publish(NumberInTrouble(number_id=row.id, label=row.name, reason=reason))
 
-    async def stop_campaigns(self, number_id: UUID, code: str, why: str) -> None:
+    async def stop_campaigns(
+        self, number_id: UUID, code: str, why: str, *, whole_account: bool = False
+    ) -> None:
         """A send was refused with a code that stops bulk sends (131048...); replies go on."""
         row = await self.numbers.get(number_id, lock=True)
-        self._stop(row, f"{code} {why}"[:500])
+        rows = await self.numbers.of_waba(row.waba_id, lock=True) if whole_account else [row]
+        for one in rows:
+            self._stop(one, f"{code} {why}"[:500])
+
+    async def token_refused(self, number_id: UUID, why: str) -> None:
+        """The number can do nothing until it gets another token; its people are told once."""
+        row = await self.numbers.get(number_id, lock=True)
+        row.check_error = why[:500]
+        self._stop(row, f"{rules.LOCKED_OUT}{why}"[:500])
 
     async def heard(self, number_id: UUID, at: datetime) -> None:
         """A delivery came for the number; kept to the minute."""

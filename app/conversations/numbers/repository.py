@@ -9,7 +9,7 @@ from typing import ClassVar
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from app.conversations.numbers.models import WhatsAppNumber
 from app.conversations.numbers.problems import NumberInUse, NumberNotFound, NumberTaken
@@ -101,10 +101,3 @@ class NumberRepository(Repository[WhatsAppNumber]):
 
     async def heard(self, number_id: UUID, at: datetime) -> None:
         await (await self.raw()).execute(_HEARD, number_id, at)
-
-    async def stop_campaigns(self, waba_id: str, at: datetime, why: str) -> None:
-        await self.session.execute(
-            update(WhatsAppNumber)
-            .where(WhatsAppNumber.waba_id == waba_id)
-            .values(campaigns_stopped_at=at, campaigns_stopped_why=why)
-        )

@@ -13,6 +13,8 @@ from app.conversations.numbers.models import QUALITIES
 
 _TIER = re.compile(r"(?:TIER_)?(\d+)(K?)")
 _EVENT_QUALITY = {"FLAGGED": "red", "UNFLAGGED": "yellow"}
+LOCKED_OUT = "access refused: "
+"""Begins why campaigns rest when only a new token helps."""
 _BANNED = {"DISABLE", "SCHEDULE_FOR_DISABLE"}
 
 

@@ -17,6 +17,7 @@ from app.conversations.numbers.problems import (
     TokenNeeded,
 )
 from app.conversations.numbers.repository import NumberRepository
+from app.conversations.numbers.rules import LOCKED_OUT
 from app.conversations.numbers.schemas import NumberCreate, NumberUpdate
 from app.core.clock import now
 from app.core.crypto import Sealed, SecretUnreadable
@@ -108,6 +109,8 @@ class NumberService:
         if body.access_token is not None:
             row.token = self._sealed(models.TOKEN, row, body.access_token)
             row.check_error = None
+            if (row.campaigns_stopped_why or "").startswith(LOCKED_OUT):
+                row.campaigns_stopped_at = row.campaigns_stopped_why = None
         if body.verify_token is not None:
             row.verify_token = self._sealed(models.VERIFY_TOKEN, row, body.verify_token)
         await self.numbers.flush()

@@ -7,7 +7,7 @@ that a worker died between the vendor and us: the outcome is unknown and nothing
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.contracts.conversations import MessageSent, MessageUndecided
@@ -15,31 +15,65 @@ from app.contracts.gateways.messaging import (
     GatewayFailure,
     GatewayOutcomeUnknown,
     GatewayRefused,
-    MessagingCredentials,
     Refusal,
     SentMessage,
 )
-from app.contracts.gateways.sending import OutgoingMessage, SendsMessages
+from app.contracts.gateways.whatsapp import (
+    OUTBOUND,
+    OutboundMessage,
+    WhatsAppAccount,
+    WhatsAppGateway,
+)
 from app.conversations.inbound.service import apply_known_statuses
 from app.conversations.inbox.models import Conversation, Message, MessageAttempt
-from app.conversations.numbers.models import TOKEN, WhatsAppNumber
+from app.conversations.numbers.models import WhatsAppNumber
+from app.conversations.numbers.news import NumberNews
+from app.conversations.numbers.service import NumberService
 from app.conversations.sending.repository import TENANTS_UNDECIDED, SendingRepository
 from app.conversations.sending.rules import (
+    BULK,
+    OPENED_FOR,
+    STOPPED_S,
     UNDECIDED_AFTER,
+    URGENCY,
+    Pace,
+    behind,
+    hold_of,
+    hold_s,
     is_open,
     is_opt_out,
+    is_token_refused,
     next_wait,
+    pace_of,
     pair_wait,
-    stops_campaigns,
+    stop_of,
 )
 from app.conversations.sending.service import CHANNEL
+from app.conversations.templates.service import TemplateService
 from app.core.clock import now
 from app.kernel.consents.service import ConsentService
 from app.kernel.contacts.service import ContactService
 from app.kernel.work import Runtime, UnitOfWork
 
 _UNSETTLED = ("queued", "sending", "unknown")
-_TURN_S = 0.5
+_TEMPLATE_STOPS = {"132015": "paused", "132016": "disabled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A message that may go as soon as its number's pace lets it."""
+
+    pace: Pace
+    contact_id: UUID
+    urgency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not now; ask again after ``seconds``. ``pause`` is what nobody passes for as long."""
+
+    seconds: float
+    pause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +81,10 @@ class Outgoing:
     """An attempt that is ours to make now, outside any transaction."""
 
     attempt_id: UUID
-    gateway: SendsMessages
-    credentials: MessagingCredentials
+    gateway: WhatsAppGateway
+    account: WhatsAppAccount
     to: str
-    message: OutgoingMessage
+    message: OutboundMessage
 
 
 class Dispatch:
@@ -58,18 +92,31 @@ class Dispatch:
         self.work = work
         self.messages = SendingRepository(work.session)
 
-    async def wait(self, message_id: UUID) -> float | None:
-        """Seconds until its turn, 0 when it is; None when there is nothing to send (any more)."""
+    async def turn(self, message_id: UUID) -> Next | Later | None:
+        """Whether it is its turn in its conversation; None: nothing is to be sent (any more)."""
         turn = await self.messages.turn(message_id)
         if turn is None or turn.status not in ("queued", "sending"):
             return None
-        if turn.status == "sending":
-            return 0
-        if turn.sends_resume_at is not None and turn.sends_resume_at > now():
-            return (turn.sends_resume_at - now()).total_seconds()
-        return _TURN_S if turn.has_earlier else 0
+        wait = 0.0
+        if turn.status == "queued":
+            waits = [_until(turn.not_before)]
+            if turn.is_stopped:
+                waits.append(STOPPED_S)
+            if turn.earlier:
+                waits += [behind(turn.earlier), _until(turn.resume_at) + 0.1]
+            wait = max(waits)
+        if wait > 0:
+            return Later(wait)
+        pace = pace_of(
+            self.work.tenant.id,
+            turn.number_id,
+            turn.waba_id,
+            turn.per_second,
+            is_coexistent=turn.is_coexistent,
+        )
+        return Next(pace, turn.contact_id, URGENCY.get(turn.author, BULK))
 
-    async def take(self, message_id: UUID) -> Outgoing | None:
+    async def take(self, message_id: UUID) -> Outgoing | Later | None:
         """Write the attempt down; None when nothing may be sent (any more)."""
         message = await self.messages.get(message_id, lock=True)
         if message.status == "sending":
@@ -81,26 +128,47 @@ class Dispatch:
         number = await self.messages.number(message.number_id)
         to = await self._address(message.contact_id)
         forbidden = await self._forbidden(message, conversation, number)
-        if forbidden is None and to is None:
-            forbidden = "no-address"
         if forbidden is not None or to is None:
             self._failed(message, forbidden or "no-address", None)
             return None
-        message.status = "sending"
+        if _is_bulk(message) and number.campaigns_stopped_at is not None:
+            return Later(STOPPED_S)
+        full = await self._open(message, conversation, number)
+        if full is not None:
+            message.send_after, message.error_code = full, "limit-reached"
+            return Later(max(_until(full), 1.0))
+        message.status, message.send_after = "sending", None
         attempt = MessageAttempt(message_id=message.id, state="sending")
         self.work.session.add(attempt)
         await self.messages.flush()
         return Outgoing(
             attempt.id,
-            self.work.port(SendsMessages),
-            credentials_of(self.work, number),
+            self.work.port(WhatsAppGateway),
+            NumberService(self.work).account(number),
             to,
-            OutgoingMessage(
-                message.kind,
-                message.content,
-                None if message.kind == "reaction" else message.reply_to,
-            ),
+            as_outbound(message),
         )
+
+    async def _open(
+        self, message: Message, conversation: Conversation, number: WhatsAppNumber
+    ) -> datetime | None:
+        """Take one of the account's people of a day, if this takes one; when there is room again.
+
+        A template outside the window counts its person once a day, over all numbers.
+        """
+        at = now()
+        if message.kind != "template" or is_open(conversation.last_inbound_at, at):
+            return None
+        if number.messaging_limit is not None:
+            room = await self.messages.room(
+                number.waba_id, message.contact_id, at - OPENED_FOR, number.messaging_limit
+            )
+            if room.is_open:
+                return None
+            if room.last_place is not None:
+                return room.last_place + OPENED_FOR
+        message.opened_at = at
+        return None
 
     async def accepted(self, attempt_id: UUID, sent: SentMessage) -> None:
         """The vendor took it."""
@@ -126,8 +194,8 @@ class Dispatch:
             await apply_known_statuses(self.work, message)
         return message
 
-    async def ended(self, attempt_id: UUID, failure: GatewayFailure) -> float | None:
-        """It was not, or nobody knows: seconds until the next attempt, None when there is none."""
+    async def ended(self, attempt_id: UUID, failure: GatewayFailure) -> Later | None:
+        """It was not, or nobody knows: when to try again, None when never."""
         attempt = await self.messages.attempt(attempt_id)
         if attempt is None or attempt.state != "sending":
             return None
@@ -139,15 +207,17 @@ class Dispatch:
             self._unknown(message, failure.reason)
             return None
         attempt.state = "refused" if code else "unavailable"
+        message.opened_at = None
         await self.messages.flush()
-        wait = await self._wait(message, failure)
-        if wait is None:
+        later = await self._later(message, failure)
+        await self._learn(message, failure)
+        if later is None:
             self._failed(message, code or "unavailable", failure.reason)
-            await self._learn(message, failure)
             return None
         message.status, message.error_code, message.error = "queued", code, failure.reason
+        message.send_after = now() + timedelta(seconds=later.seconds)
         self._tell(message)
-        return wait
+        return later
 
     async def mark_undecided(self) -> int:
         """Ask a person about what stayed unknown; how many."""
@@ -166,18 +236,29 @@ class Dispatch:
             attempt.error = "a delivery ended without an answer"
         self._unknown(message, "a delivery ended without an answer")
 
-    async def _wait(self, message: Message, failure: GatewayFailure) -> float | None:
+    async def _later(self, message: Message, failure: GatewayFailure) -> Later | None:
         if isinstance(failure, GatewayRefused) and failure.action is Refusal.RETRY_PAIR:
             refusals = await self.messages.pair_refusals(message.conversation_id, failure.code)
             wait = max(pair_wait(refusals), failure.retry_after_s or 0.0)
             await self.messages.pause_pair(message.conversation_id, now() + timedelta(seconds=wait))
-            return wait
-        return next_wait(await self.messages.attempts(message.id), failure)
+            return Later(wait)
+        if _is_bulk(message) and stop_of(failure) in ("number", "account"):
+            return Later(STOPPED_S)  # not sent, and not lost: it rests with the others
+        attempts = await self.messages.attempts(message.id)
+        seconds = next_wait(attempts, failure)
+        held = hold_of(failure)
+        if seconds is None or held is None or not isinstance(failure, GatewayRefused):
+            return None if seconds is None else Later(seconds)
+        number = await self.messages.number(message.number_id)
+        own, account = pace_of(
+            self.work.tenant.id, number.id, number.waba_id, 1, is_coexistent=False
+        ).pauses
+        return Later(hold_s(attempts, failure), own if held == "number" else account)
 
     async def _learn(self, message: Message, failure: GatewayFailure) -> None:
         """What a refusal says beyond its message."""
-        if stops_campaigns(failure):
-            await self.messages.stop_campaigns(message.number_id, now(), failure.reason)
+        if isinstance(failure, GatewayRefused):
+            await self._stop(message, failure)
         if is_opt_out(failure):
             await ConsentService(self.work).note(
                 (await ContactService(self.work).who(message.contact_id)).id,
@@ -188,13 +269,37 @@ class Dispatch:
                 evidence=str(message.id),
             )
 
+    async def _stop(self, message: Message, failure: GatewayRefused) -> None:
+        """Have rest what the vendor wants to rest, and tell those who look after it."""
+        numbers = NumberNews(self.work)
+        match stop_of(failure):
+            case "template" if message.kind == "template":
+                number = await self.messages.number(message.number_id)
+                content = message.content
+                await TemplateService(self.work).stopped(
+                    number.waba_id,
+                    content["name"],
+                    content["language"]["code"],
+                    _TEMPLATE_STOPS.get(failure.code, "paused"),
+                    failure.reason,
+                )
+            case "number" if is_token_refused(failure):
+                await numbers.token_refused(message.number_id, failure.reason)
+            case "number" | "account" as scope:
+                await numbers.stop_campaigns(
+                    message.number_id,
+                    failure.code,
+                    failure.message,
+                    whole_account=scope == "account",
+                )
+
     async def _forbidden(
         self, message: Message, conversation: Conversation, number: WhatsAppNumber
     ) -> str | None:
         """Why it may not be sent now; asked again here, as it may have waited."""
         if not number.is_active:
             return "number-inactive"
-        category = "service" if message.author == "user" else "utility"
+        category = "service" if message.author in ("user", "bot") else "utility"
         if message.kind == "template":
             content = message.content
             template = await self.messages.template(
@@ -236,11 +341,21 @@ class Dispatch:
         )
 
 
-def credentials_of(work: UnitOfWork, number: WhatsAppNumber) -> MessagingCredentials:
-    """A number's own token, opened. Raises SecretUnreadable."""
-    row = {"tenant_id": work.tenant.id, "id": number.id}
-    token = work.runtime.vault.decrypt(number.token, *TOKEN.bound_to(row))
-    return MessagingCredentials(token, number.phone_number_id)
+def as_outbound(message: Message) -> OutboundMessage:
+    """A stored message as the client takes it, checked against the vendor's limits again."""
+    wanted: dict[str, object] = {"type": message.kind, message.kind: message.content}
+    if message.reply_to is not None and message.kind != "reaction":
+        wanted["context"] = {"message_id": message.reply_to}
+    return OUTBOUND.validate_python(wanted)
+
+
+def _is_bulk(message: Message) -> bool:
+    return message.author == "campaign"
+
+
+def _until(at: datetime | None) -> float:
+    """Seconds until then; 0 when it is past, or no instant at all."""
+    return 0.0 if at is None else max((at - now()).total_seconds(), 0.0)
 
 
 async def tenants_undecided(runtime: Runtime) -> list[UUID]:

@@ -7,10 +7,17 @@ import time
 from uuid import UUID
 
 from app.contracts.gateways.messaging import GatewayFailure
-from app.contracts.gateways.sending import SendsMessages
+from app.contracts.gateways.whatsapp import WhatsAppGateway
 from app.conversations.inbox.service import MARK_READ
-from app.conversations.sending.dispatch import Dispatch, credentials_of, tenants_undecided
-from app.conversations.sending.rules import PAIR, number_limit
+from app.conversations.numbers.service import NumberService
+from app.conversations.sending.dispatch import (
+    Dispatch,
+    Later,
+    Next,
+    Outgoing,
+    tenants_undecided,
+)
+from app.conversations.sending.pacing import TurnLater, pacer_of, pass_line
 from app.conversations.sending.service import SEND
 from app.kernel.jobs.service import JobContext, RetryLater
 from app.kernel.work import Actor, Runtime, unit_of_work
@@ -26,53 +33,53 @@ async def send(job: JobContext) -> None:
     """Send one message. Raises RetryLater."""
     message_id = UUID(job.payload["message_id"])
     async with job.works() as work:
-        wait = await Dispatch(work).wait(message_id)
-    if wait is None:
+        turn = await Dispatch(work).turn(message_id)
+    if turn is None:
         return
-    if wait > 0:
-        raise RetryLater(wait)
-    await _pace(job)
+    _not_later(turn)
+    if isinstance(turn, Next):
+        try:
+            await pass_line(job.runtime, turn.pace, turn.contact_id, turn.urgency)
+        except TurnLater as later:
+            raise RetryLater(later.seconds) from later
     async with job.works() as work:
         outgoing = await Dispatch(work).take(message_id)
-    if outgoing is None:
-        return
+    _not_later(outgoing)
+    if isinstance(outgoing, Outgoing):
+        await _deliver(job, outgoing)
+
+
+def _not_later(found: object) -> None:
+    if isinstance(found, Later):
+        raise RetryLater(found.seconds)
+
+
+async def _deliver(job: JobContext, outgoing: Outgoing) -> None:
+    attempt_id = outgoing.attempt_id
     try:
         sent = await outgoing.gateway.send(
-            credentials=outgoing.credentials,
-            to=outgoing.to,
-            message=outgoing.message,
-            reference=str(outgoing.attempt_id),
+            outgoing.account, outgoing.to, outgoing.message, reference=str(attempt_id)
         )
     except GatewayFailure as failure:
         async with job.works() as work:
-            again = await Dispatch(work).ended(outgoing.attempt_id, failure)
-        if again is not None:
-            raise RetryLater(again) from failure
+            later = await Dispatch(work).ended(attempt_id, failure)
+        if later is not None and later.pause is not None:
+            await pacer_of(job.runtime).hold(later.pause, later.seconds)
+        _not_later(later)
         return
     async with job.works() as work:
-        await Dispatch(work).accepted(outgoing.attempt_id, sent)
-
-
-async def _pace(job: JobContext) -> None:
-    """Within what the vendor takes of a number, and of a number and a person."""
-    number_id, contact_id = job.payload["number_id"], job.payload["contact_id"]
-    rate = number_limit(job.payload["per_second"], is_coexistent=job.payload["is_coexistent"])
-    for limit, key in ((rate, number_id), (PAIR, f"{number_id}:{contact_id}")):
-        decision = await job.runtime.limiter.take(limit, key)
-        if not decision.allowed:
-            raise RetryLater(decision.retry_after_s)
+        await Dispatch(work).accepted(attempt_id, sent)
 
 
 async def mark_read(job: JobContext) -> None:
     """Show the contact that a message was read; a mark that fails is not worth a second try."""
     async with job.works() as work:
-        number = await Dispatch(work).messages.number(UUID(job.payload["number_id"]))
-        gateway, credentials = work.port(SendsMessages), credentials_of(work, number)
+        numbers = NumberService(work)
+        account = numbers.account(await numbers.get(UUID(job.payload["number_id"])))
+        gateway = work.port(WhatsAppGateway)
     try:
         await gateway.mark_read(
-            credentials=credentials,
-            wamid=job.payload["wamid"],
-            is_typing=job.payload["is_typing"],
+            account, job.payload["wamid"], typing=bool(job.payload["is_typing"])
         )
     except GatewayFailure as failure:
         log.info("sending.unmarked", extra={"reason": failure.reason})

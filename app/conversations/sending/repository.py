@@ -16,16 +16,37 @@ from app.conversations.sending.problems import MessageNotFound
 from app.conversations.templates.models import MessageTemplate
 from app.core.repository import Repository
 
-# Whoever was queued before and not tried yet goes first; one that waits for its next try does not
-# hold up the others, nor one whose job was lost for good.
-_BEFORE = """
-SELECT m.status, c.sends_resume_at, EXISTS (
-  SELECT FROM messages e
+# Whoever was queued before goes first, also while it waits for its next try: only one that waits
+# for long does not hold up the others, nor one whose job was lost for good. Nobody waits for bulk.
+_TURN = """
+SELECT m.status, m.author, m.number_id, m.contact_id, n.waba_id, n.per_second, n.is_coexistent,
+  m.author = 'campaign' AND n.campaigns_stopped_at IS NOT NULL AS is_stopped,
+  greatest(m.send_after, c.sends_resume_at) AS not_before, e.earlier, e.resume_at
+FROM messages m
+JOIN conversations c ON c.id = m.conversation_id
+JOIN whatsapp_numbers n ON n.id = m.number_id
+CROSS JOIN LATERAL (
+  SELECT count(*) AS earlier, max(e.send_after) AS resume_at FROM messages e
   WHERE e.conversation_id = m.conversation_id AND e.id < m.id
-    AND e.status IN ('queued', 'sending') AND e.created_at > now() - interval '10 minutes'
-    AND (e.status = 'sending' OR NOT EXISTS (
-      SELECT FROM message_attempts a WHERE a.message_id = e.id))) AS has_earlier
-FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE m.id = $1
+    AND e.status IN ('queued', 'sending')
+    AND (e.author <> 'campaign' OR m.author = 'campaign')
+    AND (e.send_after IS NULL OR e.send_after < now() + interval '5 minutes')
+    AND coalesce(e.send_after, e.created_at) > now() - interval '30 minutes') e
+WHERE m.id = $1
+"""
+
+# One at a time per account: whoever comes second sees whom the first has reached.
+_ONE_AT_A_TIME = """
+SELECT pg_advisory_xact_lock(hashtextextended('portfolio:' || app_tenant_id() || ':' || $1, 0))
+"""
+# Every opening is another person, so the last place of the day is the n-th newest.
+_ROOM = """
+WITH n AS (SELECT id FROM whatsapp_numbers WHERE waba_id = $1)
+SELECT EXISTS (
+    SELECT FROM messages WHERE contact_id = $2 AND opened_at > $3
+      AND number_id IN (SELECT id FROM n)) AS is_open,
+  (SELECT opened_at FROM messages WHERE number_id IN (SELECT id FROM n) AND opened_at > $3
+   ORDER BY opened_at DESC OFFSET $4 LIMIT 1) AS last_place
 """
 
 TENANTS_UNDECIDED = """
@@ -36,9 +57,27 @@ WHERE m.status = 'unknown' AND m.needs_decision_at IS NULL AND a.finished_at < $
 
 
 class Turn(NamedTuple):
+    """What a message's conversation and number say about when it may go."""
+
     status: str
-    sends_resume_at: datetime | None
-    has_earlier: bool
+    author: str
+    number_id: UUID
+    contact_id: UUID
+    waba_id: str
+    per_second: int
+    is_coexistent: bool
+    is_stopped: bool
+    not_before: datetime | None
+    earlier: int
+    resume_at: datetime | None
+    """When the last of the earlier ones may be tried again."""
+
+
+class Room(NamedTuple):
+    is_open: bool
+    """This person counts already."""
+    last_place: datetime | None
+    """When the last place was taken; None: there is one left."""
 
 
 class SendingRepository(Repository[Message]):
@@ -87,8 +126,15 @@ class SendingRepository(Repository[Message]):
 
     async def turn(self, message_id: UUID) -> Turn | None:
         """Whether a message may go now, as far as its conversation says."""
-        row = await (await self.raw()).fetchrow(_BEFORE, message_id)
+        row = await (await self.raw()).fetchrow(_TURN, message_id)
         return None if row is None else Turn(*row)
+
+    async def room(self, waba_id: str, contact_id: UUID, since: datetime, limit: int) -> Room:
+        """Whether one more person of the day fits; others of the account wait until the commit."""
+        driver = await self.raw()
+        await driver.execute(_ONE_AT_A_TIME, waba_id)
+        found = await driver.fetchrow(_ROOM, waba_id, contact_id, since, max(limit, 1) - 1)
+        return Room(*(found or (False, None)))
 
     async def attempts(self, message_id: UUID) -> int:
         statement = select(func.count()).where(MessageAttempt.message_id == message_id)
@@ -144,13 +190,6 @@ class SendingRepository(Repository[Message]):
             update(Conversation)
             .where(Conversation.id == conversation_id)
             .values(sends_resume_at=func.greatest(Conversation.sends_resume_at, until))
-        )
-
-    async def stop_campaigns(self, number_id: UUID, at: datetime, why: str) -> None:
-        await self.session.execute(
-            update(WhatsAppNumber)
-            .where(WhatsAppNumber.id == number_id)
-            .values(campaigns_stopped_at=at, campaigns_stopped_why=why)
         )
 
     async def undecided(self, at: datetime, after: timedelta) -> Sequence[Message]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
+from app.contracts.gateways.whatsapp import Component
 from app.core.schema import Input, Output
 
 Json = dict[str, JsonValue]
@@ -35,12 +36,14 @@ class TemplateMessageIn(_Message):
     type: Literal["template"]
     name: str = Field(pattern=r"^[a-z0-9_]{1,512}$", examples=["pedido_confirmado"])
     language: str = Field(pattern=r"^[a-zA-Z_]{2,10}$", examples=["pt_BR"])
-    components: list[Json] = Field(default=[], max_length=10)
+    components: list[Component] = Field(default=[], max_length=10)
 
     def content(self) -> tuple[str, Json, str]:
         out: Json = {"name": self.name, "language": {"code": self.language}}
         if self.components:
-            out["components"] = list(self.components)
+            out["components"] = [
+                part.model_dump(mode="json", exclude_none=True) for part in self.components
+            ]
         return "template", out, self.name
 
 

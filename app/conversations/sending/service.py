@@ -23,7 +23,7 @@ from app.conversations.sending.problems import (
     WindowClosed,
 )
 from app.conversations.sending.repository import SendingRepository
-from app.conversations.sending.rules import REPLY, is_open
+from app.conversations.sending.rules import BULK, URGENCY, is_open
 from app.conversations.sending.schemas import (
     MessageIn,
     ReactionMessage,
@@ -43,12 +43,12 @@ _SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who says it: a member, or the system; ``category`` is what consent is asked for."""
+    """Who says it, which decides who goes first: a member (``user``), then a ``bot``, then the
+    ``system``, and a ``campaign`` last. ``category`` is what consent is asked for."""
 
     kind: str
     user_id: UUID | None = None
     category: str = "service"
-    priority: int = REPLY
 
 
 class SendingService:
@@ -75,7 +75,7 @@ class SendingService:
         if not permission.is_allowed:
             raise ConsentMissing(reason=permission.reason, category=category)
         message = await self._written(conversation, body, author)
-        self._enqueue(message, number, author.priority)
+        self._enqueue(message, URGENCY[author.kind])
         self.work.publish(
             MessageQueued(
                 conversation_id=conversation.id,
@@ -104,8 +104,7 @@ class SendingService:
         message = await self._undecided(message_id)
         message.status, message.needs_decision_at = "queued", None
         message.error_code = message.error = None
-        number = await self.messages.number(message.number_id)
-        self._enqueue(message, number, REPLY)
+        self._enqueue(message, URGENCY.get(message.author, BULK))
         self._tell(message)
         return message
 
@@ -189,15 +188,8 @@ class SendingService:
             raise ReplyTargetUnknown()
         return found.wamid
 
-    def _enqueue(self, message: Message, number: WhatsAppNumber, priority: int) -> None:
-        payload = {
-            "message_id": str(message.id),
-            "number_id": str(number.id),
-            "contact_id": str(message.contact_id),
-            "per_second": number.per_second,
-            "is_coexistent": number.is_coexistent,
-        }
-        self.work.enqueue(SEND, payload, priority=priority)
+    def _enqueue(self, message: Message, priority: int) -> None:
+        self.work.enqueue(SEND, {"message_id": str(message.id)}, priority=priority)
 
     def _tell(self, message: Message) -> None:
         self.work.publish(

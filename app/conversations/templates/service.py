@@ -147,6 +147,12 @@ class TemplateService:
             row.deleted_at = row.deleted_at or now()
         self._set(row, status, row.quality, None if reason.upper() == "NONE" else reason)
 
+    async def stopped(self, waba_id: str, name: str, language: str, status: str, why: str) -> None:
+        """A send said so before its notice came: not to be sent again until the vendor says."""
+        row = await self.templates.named(waba_id, name, language, lock=True)
+        if row is not None and row.status == APPROVED:
+            self._set(row, status, row.quality, why)
+
     async def apply_quality(self, waba_id: str, value: Mapping[str, Any]) -> None:
         """``message_template_quality_update``."""
         row = await self._told_of(waba_id, value)

@@ -1,14 +1,19 @@
-"""The whole Cloud API of one number: sends of every kind, media, templates, the number itself."""
+"""The one client of the Cloud API: sends of every kind, media, templates, the number itself."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from pydantic import JsonValue
 
-from app.contracts.gateways.messaging import SentMessage
+from app.contracts.gateways.messaging import (
+    GatewayOutcomeUnknown,
+    MessagingCredentials,
+    SentMessage,
+)
 from app.contracts.gateways.whatsapp import (
     MediaInfo,
     OutboundMessage,
@@ -16,8 +21,8 @@ from app.contracts.gateways.whatsapp import (
     RemoteTemplate,
     WhatsAppAccount,
 )
-from app.core.http import Answer
-from app.integrations.whatsapp.client import address, sent_of
+from app.contracts.gateways.whatsapp_messages import Text, TextMessage
+from app.integrations.whatsapp.errors import VENDOR
 from app.integrations.whatsapp.graph import TRANSFER_S, Graph, mapping, refused
 
 _PRODUCT = {"messaging_product": "whatsapp"}
@@ -32,10 +37,13 @@ _TIERS = {"50": 50, "250": 250, "1K": 1000, "2K": 2000, "10K": 10_000, "100K": 1
 _PER_SECOND = {"STANDARD": 80, "HIGH": 1000}
 _PAGE = 100
 _MOST_PAGES = 100
+# Business-scoped user id: country, dot, opaque part. Its owner may have no visible phone number.
+_BUSINESS_SCOPED_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9.]+")
+_PHONE_PUNCTUATION = re.compile(r"[+\s().-]")
 
 
 class CloudApi:
-    """Satisfies ``WhatsAppGateway``; holds no credential and no state."""
+    """Satisfies ``WhatsAppGateway`` and ``MessageGateway``; holds no credential and no state."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -43,14 +51,23 @@ class CloudApi:
     async def send(
         self, account: WhatsAppAccount, to: str, message: OutboundMessage, *, reference: str
     ) -> SentMessage:
-        """``to`` is a phone number or a business-scoped user id."""
+        """``to`` is a phone number, punctuation ignored, or a business-scoped user id."""
         payload = {**_PRODUCT, "recipient_type": "individual", **address(to), **message.wire()}
         if reference:
             payload["biz_opaque_callback_data"] = reference
         found = await self._graph.ask(
             account, "POST", account.phone_number_id, "messages", json=payload
         )
-        return sent_of(Answer(200, found))
+        return sent_of(found)
+
+    async def send_text(
+        self, *, credentials: MessagingCredentials, to: str, text: str, reference: str
+    ) -> SentMessage:
+        """Free words of whoever has credentials and no number with us."""
+        account = WhatsAppAccount(credentials.token, credentials.sender)
+        # Not checked: what is too long is the vendor's to refuse, in its own words.
+        message = TextMessage(text=Text.model_construct(body=text, preview_url=False))
+        return await self.send(account, to, message, reference=reference)
 
     async def mark_read(
         self, account: WhatsAppAccount, message_id: str, *, typing: bool = False
@@ -155,6 +172,27 @@ class CloudApi:
                 return
             params["after"] = str(after)
         raise refused("too-many-pages", f"{edge} did not end after {_MOST_PAGES} pages")
+
+
+def address(to: str) -> dict[str, JsonValue]:
+    """The recipient in the vendor's words: ``recipient`` for a user id, ``to`` for digits."""
+    if _BUSINESS_SCOPED_ID.fullmatch(to):
+        return {"recipient": to}
+    return {"to": _PHONE_PUNCTUATION.sub("", to)}
+
+
+def sent_of(found: Mapping[str, Any]) -> SentMessage:
+    """What was accepted. Raises GatewayOutcomeUnknown when the answer does not name it."""
+    match found:
+        case {"messages": [{"id": str(wamid), **message}, *_], **rest}:
+            # ``contacts`` is documented and yet missing from some accepted sends.
+            match rest.get("contacts"):
+                case [{"wa_id": str(wa_id)}, *_]:
+                    resolved: str | None = wa_id.strip()
+                case _:
+                    resolved = None
+            return SentMessage(wamid, resolved, str(message.get("message_status", "accepted")))
+    raise GatewayOutcomeUnknown(VENDOR, "accepted without a message id")
 
 
 def _number(row: Mapping[str, Any]) -> RemoteNumber:

@@ -25,7 +25,6 @@ from app.core.http import (
     CallNotSent,
     Verdict,
     classify_failure,
-    new_http_client,
     retry_after,
     verdict_of,
 )
@@ -61,19 +60,22 @@ class Graph:
         **options: Any,
     ) -> dict[str, Any]:
         """The answer's object. Raises the gateway failures; a look is never of unknown outcome."""
+        failure: GatewayFailure
         try:
-            async with (
-                asyncio.timeout(deadline_s),
-                self._client(account) as http,
-            ):
+            http = self._client(account)
+            async with asyncio.timeout(deadline_s):
                 response = await http.request(
                     method, self.url(account, *path), headers=_bearer(account), **options
                 )
+            answer = _answer(response)
         except TimeoutError:
-            raise _unanswered(method, "deadline") from None
+            failure = _unanswered(method, "deadline")
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, UrlRefused) as error:
-            raise _broken(method, error) from None
-        return _object(method, _answer(response), account.token)
+            failure = _broken(method, error)
+        else:
+            return _object(method, answer, account.token)
+        # Raised out here: httpx's exceptions keep the request, and with it the token.
+        raise failure
 
     @asynccontextmanager
     async def stream(
@@ -83,9 +85,9 @@ class Graph:
         if not self._may_hold_media(account, url):
             raise refused("foreign-host", "the address is not the vendor's own")
         try:
+            http = self._client(account)
             async with (
                 asyncio.timeout(TRANSFER_S),
-                self._client(account) as http,
                 http.stream("GET", url, headers=_bearer(account)) as response,
             ):
                 if response.status_code != 200:
@@ -109,15 +111,12 @@ class Graph:
         theirs = any(host == name or host.endswith(f".{name}") for name in _MEDIA_HOSTS)
         return asked.scheme == "https" and asked.port in (None, 443) and theirs
 
-    @asynccontextmanager
-    async def _client(self, account: WhatsAppAccount) -> AsyncIterator[httpx.AsyncClient]:
+    def _client(self, account: WhatsAppAccount) -> httpx.AsyncClient:
+        """The process's client, or the one that dials through the guard. Raises UrlRefused."""
         if not account.base_url:
-            yield self.http
-            return
+            return self.http
         self.guard.check(account.base_url)
-        # A client of its own: no connection is shared between tenants.
-        async with new_http_client(backend=self.guard.backend()) as http:
-            yield http
+        return self.guard.client()
 
 
 async def _capped(response: httpx.Response, most: int) -> AsyncIterator[bytes]:

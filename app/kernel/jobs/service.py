@@ -297,7 +297,7 @@ class Worker:
         except (ValueError, KeyError, TypeError) as error:
             await self._count(job, None, name)
             raise Held(f"its payload cannot be read: {error}") from error
-        async with self._places.place(tenant_id):
+        async with self._places.place(tenant_id, job.priority):
             if self._stopping:
                 raise RetryRequested(reason="worker stops")
             delivery = await self._count(job, tenant_id, name)

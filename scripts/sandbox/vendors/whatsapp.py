@@ -135,7 +135,11 @@ class WhatsApp(Vendor):
             return Reply(200, {"success": True}, "accepted")
         config = self.config
         limits = Limits(
-            config.pair_limit, config.per_second, config.window, tuple(config.unreachable)
+            config.pair_limit,
+            config.per_second,
+            config.window,
+            tuple(config.unreachable),
+            tuple(config.spam),
         )
         to = str(message.get("recipient") or re.sub(r"\D", "", str(message.get("to", ""))))
         self.account.admit(phone, to, kind_of(message), limits)

@@ -30,6 +30,7 @@ class Limits:
     per_second: int = 0
     window: bool = False
     unreachable: tuple[str, ...] = ()
+    spam: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -49,6 +50,8 @@ class Account:
         """Refuse a send as the vendor does: who, how fast, how long after the last word."""
         if to in limits.unreachable:
             raise Refused(131026, "")
+        if phone in limits.spam and kind == "template":
+            raise Refused(131048, "")
         if limits.per_second:
             _count(self._numbers.setdefault(phone, deque()), limits.per_second, 1.0, 130429)
         if limits.pair:

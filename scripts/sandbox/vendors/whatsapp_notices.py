@@ -32,6 +32,9 @@ class WhatsAppConfig(VendorConfig):
     pair_limit: int = Field(default=0, ge=0, description="messages to one person in 6 s; 0: any")
     per_second: int = Field(default=0, ge=0, description="messages of one number; 0: any")
     window: bool = Field(default=False, description="free words only within a person's 24 h")
+    spam: list[str] = Field(
+        default=[], description="phone number ids whose templates are refused with 131048"
+    )
     unreachable: list[str] = Field(default=[], description="phones that answer 131026")
     media_url_s: float = Field(default=300, ge=0, description="how long a medium's address works")
     review: Literal["approve", "reject", "hold"] = "approve"

@@ -1,0 +1,131 @@
+"""Replies first and fair shares: two thousand bulk sends of one tenant keep nobody waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+
+import pytest
+
+from app.conversations.inbox.models import Conversation, Message
+from app.conversations.sending.rules import BULK
+from app.conversations.sending.service import SEND
+from app.core.clock import now
+from app.core.ids import new_id
+from app.kernel.contacts.models import Contact
+from app.kernel.work import Runtime
+from tests.factories.conversations import Chat, at_sandbox, make_chat, make_number
+from tests.factories.sending import owe, text, workers
+from tests.factories.tenants import World
+from tests.sandbox.server import SandboxServer, until
+
+BACKLOG = 2000
+
+
+@pytest.fixture
+async def here(world: World, runtime: Runtime, sandbox: SandboxServer) -> Runtime:
+    async with runtime.database.system_driver() as driver:
+        await driver.execute("DELETE FROM pgqueuer")
+    return at_sandbox(runtime, sandbox.url)
+
+
+async def backlog(world: World, count: int, **fields: object) -> None:
+    """So many bulk messages, each to somebody else, queued as the service queues them."""
+    number_id, at = await make_number(world, **fields), now()
+    people = [new_id() for _ in range(count)]
+    threads = [new_id() for _ in range(count)]
+    async with world.work() as work:
+        work.session.add_all(
+            Contact(id=person, name="Cliente", phone=f"+55119{n:08d}")
+            for n, person in enumerate(people)
+        )
+        await work.session.flush()
+        work.session.add_all(
+            Conversation(id=thread, contact_id=person, number_id=number_id, last_inbound_at=at)
+            for thread, person in zip(threads, people, strict=True)
+        )
+        await work.session.flush()
+        for thread, person in zip(threads, people, strict=True):
+            message = Message(
+                id=new_id(), conversation_id=thread, number_id=number_id, contact_id=person,
+                direction="out", author="campaign", kind="text", text="Novidades",
+                content={"body": "Novidades"}, status="queued", provider_at=at,
+            )  # fmt: skip
+            work.session.add(message)
+            work.enqueue(SEND, {"message_id": str(message.id)}, priority=BULK)
+
+
+async def leaves_after(chat: Chat, sandbox: SandboxServer, words: str) -> float:
+    """Seconds from the commit of a reply until the vendor has it."""
+    await owe(chat, text(words))
+    begun = time.monotonic()
+
+    async def there() -> bool:
+        found = await sandbox.requests(vendor="whatsapp", limit="500")
+        return any(r["body"]["text"]["body"] == words for r in found)
+
+    await until(there, 20)
+    return time.monotonic() - begun
+
+
+@pytest.mark.timeout(120)
+async def test_a_reply_leaves_within_a_second_of_two_thousand_bulk_sends(
+    world: World, stranger: World, here: Runtime, sandbox: SandboxServer
+) -> None:
+    await backlog(world, BACKLOG)
+    theirs = await make_chat(stranger)
+    ours = await make_chat(world)
+    async with workers(here):
+        await asyncio.sleep(2)  # the flood is in full swing
+        took = [await leaves_after(theirs, sandbox, f"outra loja {n}") for n in range(3)]
+        own = [await leaves_after(ours, sandbox, f"a mesma loja {n}") for n in range(3)]
+        sent = len(await sandbox.requests(vendor="whatsapp", limit="5000")) - 6
+    worst, mine = max(took), max(own)
+    print(
+        f"\n{BACKLOG} bulk sends queued ({sent} gone): another tenant's reply left after "
+        f"{worst:.2f} s at most, the same tenant's after {mine:.2f} s"
+    )
+    assert 0 < sent < BACKLOG, "they still wait"
+    assert worst < 1
+    assert mine < 2
+
+
+async def test_a_coexistent_number_keeps_to_twenty_a_second(
+    world: World, here: Runtime, sandbox: SandboxServer
+) -> None:
+    await sandbox.put("whatsapp", per_second=20, pair_limit=45)
+    count = 60
+    await backlog(world, count, is_coexistent=True)
+
+    async def gone() -> bool:
+        verdicts = Counter(r["verdict"] for r in await sandbox.requests(limit="500"))
+        return verdicts["accepted"] == count
+
+    async with workers(here, 2):
+        begun = time.monotonic()
+        await until(gone, 30)
+    took = time.monotonic() - begun
+    refused = len([r for r in await sandbox.requests(limit="500") if r["verdict"] == "refused"])
+    print(f"\n20 a second, two workers: {count / took:.1f} a second, {refused} x 130429")
+    assert took > count / 20 - 1
+    assert refused <= count // 20, "what is late by chance may meet the next"
+
+
+async def test_a_conversations_words_keep_their_order_among_workers(
+    world: World, here: Runtime, sandbox: SandboxServer
+) -> None:
+    chats = [await make_chat(world, name=name) for name in ("Ana", "Bia")]
+    for n in range(6):
+        for chat in chats:
+            await owe(chat, text(f"{chat.phone} {n}"))
+
+    async def gone() -> bool:
+        return len(await sandbox.requests(vendor="whatsapp", limit="100")) == 12
+
+    async with workers(here, 3):
+        await until(gone, 30)
+    found = [r["body"]["text"]["body"] for r in await sandbox.requests(limit="100")][::-1]
+    for chat in chats:
+        mine = [words for words in found if words.startswith(chat.phone)]
+        assert mine == [f"{chat.phone} {n}" for n in range(6)]
