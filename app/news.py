@@ -14,7 +14,7 @@ from app.contracts.commerce import (
     StockDrifted,
     StockLow,
 )
-from app.contracts.conversations import MessageUndecided, ServiceLate
+from app.contracts.conversations import ConversationNoted, MessageUndecided, ServiceLate
 from app.contracts.notices import EVERYWHERE, NoticeKind, notice_kinds
 from app.contracts.platform import ConnectionExpired, JobHeld, WebhookEndpointDisabled
 from app.contracts.saas import SubscriptionDoubled
@@ -81,6 +81,10 @@ NOTICES = notice_kinds(
     NoticeKind(
         ServiceLate, "Conversa atrasada", "conversations.messages:manage",
         conversation_rules.late_notice,
+    ),
+    NoticeKind(
+        ConversationNoted, "Menção numa conversa", "conversations.messages:read",
+        conversation_rules.mention_notice, only=conversation_rules.mentioned,
     ),
     NoticeKind(
         MessageUndecided, "Mensagem sem confirmação", "conversations.messages:write",

@@ -42,7 +42,7 @@ from app.contracts.commerce import (
     OrderStatusChanged,
     StockReported,
 )
-from app.contracts.contacts import ContactsMerged, TimelineSource
+from app.contracts.contacts import ContactBlockChanged, ContactsMerged, TimelineSource
 from app.contracts.conversations import (
     AccountNoticed,
     ConversationOpened,
@@ -74,6 +74,7 @@ from app.conversations.notifications.service import NotificationService
 from app.conversations.numbers.endpoints import router as numbers_router
 from app.conversations.sending import jobs as sending
 from app.conversations.sending.endpoints import router as sending_router
+from app.conversations.story.service import ConversationTimeline
 from app.conversations.templates import jobs as templates
 from app.conversations.templates.endpoints import router as templates_router
 from app.integrations.anthropic.client import AnthropicClient
@@ -239,6 +240,7 @@ PORTS = (
     .bind(OrderMessages, NotificationService)
     .bind(TimelineSource, ContactTimeline, name="contacts")
     .bind(TimelineSource, CustomerTimeline, name="commerce")
+    .bind(TimelineSource, ConversationTimeline, name="conversations")
     .bind(UpgradeAdvice, PlanService)
     .bind(InUse, UserService, name="users")
     .bind(InUse, StoreService, name="stores")
@@ -280,6 +282,7 @@ SUBSCRIBERS: Subscribers = {
     StockReported: [order_news.STOCK_TELEGRAM],
     AccountNoticed: [inbound.ACCOUNT],
     ContactsMerged: [inbound.FOLLOW_MERGE],
+    ContactBlockChanged: [conversations.FOLLOW_BLOCK],
     ConversationOpened: [conversations.OPENED],
     MessageReceived: [conversations.GIVE_WAITING],
     AgentStatusChanged: [conversations.GIVE_WAITING],
@@ -304,6 +307,7 @@ JOBS: dict[str, Handler] = {
     order_news.STOCK_TELEGRAM: order_news.stock_telegram,
     sending.SEND: sending.send,
     sending.MARK_READ: sending.mark_read,
+    conversations.FOLLOW_BLOCK: conversations.follow_block,
     conversations.OPENED: conversations.opened,
     conversations.GIVE_WAITING: conversations.give_waiting,
     conversations.WAKE: conversations.wake,

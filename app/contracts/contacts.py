@@ -31,6 +31,16 @@ class ContactsUnmerged(Event):
     merged_id: UUID
 
 
+class ContactBlockChanged(Event):
+    """The tenant wants nothing more of a contact, or lets them back in."""
+
+    name: ClassVar[str] = "contacts.block_changed"
+    resource: ClassVar[str] = "contact"
+    topic: ClassVar[str | None] = "contacts"
+    contact_id: UUID
+    is_blocked: bool
+
+
 class ConsentChanged(Event):
     """A contact agreed to hear of something on a channel, or asked to be left alone."""
 
@@ -56,6 +66,8 @@ class TimelineEntry:
     """One line for people, in Portuguese."""
     resource: str
     resource_id: UUID
+    grant: str | None = None
+    """The ``module.action`` without which nobody is shown it; None: whoever sees the contact."""
 
 
 class TimelineSource(Protocol):

@@ -86,6 +86,7 @@ class ConversationAssigned(_Told):
 class ConversationNoted(_Told):
     name: ClassVar[str] = "conversations.noted"
     note_id: UUID
+    author_id: UUID | None = None
     author_name: str
     mentions: list[UUID]
 

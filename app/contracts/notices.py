@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from app.contracts.events import Event
 
@@ -53,6 +54,8 @@ class NoticeKind(Generic[E]):
     by_default: frozenset[NoticeChannel] = WHERE_THEY_ARE
     is_for_platform: bool = False
     """Told in the super-admin tenant alone: it is about running the platform."""
+    only: Callable[[E], frozenset[UUID]] | None = None
+    """Of those, the members it is meant for; None: all."""
     is_urgent: bool = False
     ttl_s: int = 24 * 3600
     """How long a device that sleeps may still be woken for it."""

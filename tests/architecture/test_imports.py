@@ -63,6 +63,7 @@ LARGER_SLICES = {
     "app.kernel.totp.enrolment": 4.5,
     "app.kernel.webhooks.delivery": 4,
     "app.conversations.inbox.assignment": 4.1,
+    "app.conversations.inbox.blocking": 4,
     "app.conversations.inbox.canned": 4,
     "app.conversations.notifications.customers": 4,
     "app.conversations.sending.dispatch": 4.1,

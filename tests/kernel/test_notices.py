@@ -205,6 +205,7 @@ async def test_the_matrix_shows_defaults_choices_and_what_is_ready(
         ORDER,
         "commerce.payment_paid",
         "conversations.message_undecided",
+        "conversations.noted",
     }, "nobody chooses about what she is never told"
     shown = (await owner.get(f"{NOTICES}/preferences")).json()["channels"]
     assert {c["channel"] for c in shown if c["is_ready"]} == {"in_app"}

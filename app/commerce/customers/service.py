@@ -187,6 +187,7 @@ class CustomerTimeline:
                 text=f"Pedido {order.number}, {format_money(order.total_cents)}: {order.status}",
                 resource="order",
                 resource_id=order.id,
+                grant="commerce.orders:read",
             )
             for order in orders
         ]

@@ -26,6 +26,7 @@ from app.conversations.inbox.schemas import (
     AssignmentSettingRead,
     CannedReplyIn,
     CannedReplyRead,
+    ConversationCounts,
     ConversationFilter,
     ConversationPage,
     ConversationRead,
@@ -99,6 +100,14 @@ async def list_conversations(
 ) -> ConversationPage:
     """Conversations that every given filter holds for, the last written in first."""
     return await inbox.listed(wanted, limit, cursor)
+
+
+@router.get("/counts", dependencies=[_READ])
+async def count_conversations(request: Request, inbox: Inbox) -> ConversationCounts:
+    """What is open or pending, by view: the figures beside the inbox's filters."""
+    identity = request.scope["meta"].identity
+    is_person = identity is not None and identity.key is None
+    return await inbox.counts(identity.user_id if is_person else None)
 
 
 @router.post(
@@ -234,7 +243,7 @@ async def list_conversation_notes(
 async def add_conversation_note(
     conversation_id: UUID, body: NoteIn, inbox: Inbox
 ) -> ConversationNote:
-    """Note something for the team; whoever is mentioned is told live."""
+    """Note something for the team; whoever is mentioned is told, live and by a notice."""
     return await inbox.note(conversation_id, body)
 
 

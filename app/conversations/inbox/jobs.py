@@ -7,21 +7,26 @@ import time
 from datetime import datetime
 from uuid import UUID
 
+from app.contracts.gateways.messaging import GatewayRefused
+from app.contracts.gateways.whatsapp import WhatsAppGateway
 from app.conversations.inbox.assignment import (
     BATCH,
     AssignmentService,
     tenants_late,
     tenants_waiting,
 )
+from app.conversations.inbox.blocking import BlockingService
 from app.conversations.inbox.service import GIVE_WAITING, WAKE, InboxService
-from app.kernel.jobs.service import JobContext
+from app.kernel.jobs.service import JobContext, RetryLater
 from app.kernel.work import Actor, Runtime, unit_of_work
 
 log = logging.getLogger(__name__)
 
-__all__ = ["GIVE_WAITING", "OPENED", "WAKE"]
+__all__ = ["FOLLOW_BLOCK", "GIVE_WAITING", "OPENED", "WAKE"]
+FOLLOW_BLOCK = "conversations.inbox.follow_block"
 OPENED = "conversations.inbox.opened"
 _EVERY_S = 15.0
+_AGAIN_S = 60.0
 _NEXT = "inbox.late_at"
 
 
@@ -38,6 +43,26 @@ async def give_waiting(job: JobContext) -> None:
     while given >= BATCH:
         async with job.works() as work:
             given = await AssignmentService(work).give_waiting()
+
+
+async def follow_block(job: JobContext) -> None:
+    """Block or let back in at the vendor, as the contact is when the job runs; twice is like once.
+
+    What the vendor refuses is noted in the audit trail: it blocks only who wrote within 24 h.
+    Raises RetryLater, and GatewayFailure when it could not be asked: each for another try.
+    """
+    contact_id = UUID(job.payload["contact_id"])
+    async with job.works() as work:
+        is_blocked, calls = await BlockingService(work).wanted(contact_id)
+        gateway = work.port(WhatsAppGateway)
+    for call in calls:
+        try:
+            await gateway.block(call.account, call.user, blocked=is_blocked)
+        except GatewayRefused as refused:
+            if refused.retryable:
+                raise RetryLater(refused.retry_after_s or _AGAIN_S) from refused
+            async with job.works() as work:
+                BlockingService(work).refused(contact_id, call.number_id, refused)
 
 
 async def wake(job: JobContext) -> None:

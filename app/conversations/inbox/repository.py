@@ -88,6 +88,36 @@ class ConversationRepository(Repository[Conversation]):
         ).limit(limit)
         return [_row(row) for row in await self.session.execute(statement)]
 
+    async def counts(self, me: UUID | None, at: datetime) -> dict[str, int]:
+        """Live conversations by the views of the inbox, in one statement."""
+        row = Conversation
+        is_awake = row.snoozed_until.is_(None)
+        is_late = or_(
+            and_(row.first_reply_at.is_(None), row.first_reply_due_at < at),
+            row.resolution_due_at < at,
+        )
+        views = {
+            "all": is_awake,
+            "mine": and_(is_awake, row.assignee_id == me),
+            "unassigned": and_(is_awake, row.assignee_id.is_(None)),
+            "unread": and_(is_awake, row.unread_count > 0),
+            "late": and_(is_awake, is_late),
+            "snoozed": row.snoozed_until.is_not(None),
+        }
+        named = (
+            select(func.count(func.distinct(ConversationNote.conversation_id)))
+            .join(row, row.id == ConversationNote.conversation_id)
+            .where(ConversationNote.mentions.contains([me]), row.status.in_(LIVE))
+        )
+        found = await self.session.execute(
+            select(
+                *(func.count().filter(where).label(name) for name, where in views.items()),
+                named.scalar_subquery().label("mentions"),
+            ).where(row.status.in_(LIVE))
+        )
+        counted = {name: int(n) for name, n in found.mappings().one().items()}
+        return counted if me is not None else counted | {"mine": 0, "mentions": 0}
+
     async def open(
         self, contact_id: UUID, number_id: UUID, department_id: UUID | None
     ) -> tuple[UUID, bool]:
@@ -124,6 +154,16 @@ class ConversationRepository(Repository[Conversation]):
         if found is None:
             raise WhatsAppNumberMissing()
         return found
+
+    async def numbers_of(self, contacts: Sequence[UUID]) -> Sequence[WhatsAppNumber]:
+        """The active numbers that these contacts have or had something going with."""
+        theirs = select(Conversation.number_id).where(Conversation.contact_id.in_(contacts))
+        found = await self.session.scalars(
+            select(WhatsAppNumber)
+            .where(WhatsAppNumber.is_active, WhatsAppNumber.id.in_(theirs))
+            .order_by(WhatsAppNumber.id)
+        )
+        return found.all()
 
     async def sender(self) -> WhatsAppNumber | None:
         """The number that speaks for the tenant when none is named: the first that is active."""

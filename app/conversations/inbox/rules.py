@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from app.contracts.conversations import MessageUndecided, ServiceLate
+from app.contracts.conversations import ConversationNoted, MessageUndecided, ServiceLate
 from app.contracts.notices import Wording
 from app.core.fold import fold
 
@@ -57,6 +57,19 @@ def like_patterns(query: str) -> list[str]:
     """One LIKE pattern per word, at most eight, as ``Message.search_text`` holds them."""
     words = fold(query).split()[:8]
     return ["%" + _WILDCARD.sub(r"\\\g<0>", word) + "%" for word in words]
+
+
+def mentioned(event: ConversationNoted) -> frozenset[UUID]:
+    """Who is told of a note: whom it names, but for who wrote it."""
+    return frozenset(event.mentions) - {event.author_id}
+
+
+def mention_notice(event: ConversationNoted) -> Wording:
+    return Wording(
+        "Mencionaram você",
+        f"{event.author_name} mencionou você numa nota de uma conversa.",
+        f"/conversations/{event.conversation_id}",
+    )
 
 
 def late_notice(event: ServiceLate) -> Wording:

@@ -140,6 +140,18 @@ class ConversationRead(Output):
     created_at: datetime
 
 
+class ConversationCounts(Output):
+    """What is open or pending, by the views of the inbox; what is snoozed counts there alone."""
+
+    all: int
+    mine: int = Field(description="Mine to answer; nothing for an API key.")
+    unassigned: int
+    unread: int = Field(description="Conversations with something unread.")
+    late: int = Field(description="A promised time is over.")
+    snoozed: int
+    mentions: int = Field(description="A note names me, snoozed ones too.")
+
+
 class ConversationPage(Output):
     items: list[ConversationRead]
     next_cursor: str | None

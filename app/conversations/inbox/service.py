@@ -23,6 +23,7 @@ from app.conversations.inbox.repository import (
 )
 from app.conversations.inbox.rules import like_patterns
 from app.conversations.inbox.schemas import (
+    ConversationCounts,
     ConversationFilter,
     ConversationPage,
     ConversationRead,
@@ -77,6 +78,10 @@ class InboxService:
         if len(rows) > limit and last[0][0].last_message_at is not None:
             following = timeline_cursor(last[0][0].last_message_at, last[0][0].id)
         return ConversationPage(items=items, next_cursor=following)
+
+    async def counts(self, me: UUID | None) -> ConversationCounts:
+        """What is live, by the views of the inbox of this member."""
+        return ConversationCounts(**await self.conversations.counts(me, now()))
 
     async def get(self, conversation_id: UUID) -> ConversationRead:
         """Raises ConversationNotFound."""
@@ -237,7 +242,7 @@ class InboxService:
         return await self.notes.of(conversation_id, page)
 
     async def note(self, conversation_id: UUID, body: NoteIn) -> ConversationNote:
-        """Note something for the team; who is mentioned is told live. Raises as ``notes_of``."""
+        """Note something for the team; who is mentioned is told. Raises as ``notes_of``."""
         row = await self.conversations.get(conversation_id)
         actor = self.work.actor
         note = await self.notes.add(
@@ -253,6 +258,7 @@ class InboxService:
         told = ConversationNoted(
             conversation_id=row.id,
             note_id=note.id,
+            author_id=note.author_id,
             author_name=note.author_name,
             mentions=note.mentions,
         )

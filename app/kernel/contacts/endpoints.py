@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
 from app.core.pagination import Page, PageRead, Paging
 from app.core.problems import problems
-from app.kernel.access import require_module
+from app.kernel.access import grants_of, require_module
 from app.kernel.addressbook.service import export
 from app.kernel.consents.models import ConsentEntry
 from app.kernel.consents.rules import Permission
@@ -50,6 +50,7 @@ from app.kernel.contacts.schemas import (
 )
 from app.kernel.contacts.service import ContactService, ContactView, IdentityView, Timeline
 from app.kernel.idempotency import IdempotencyKeyReused, Idempotent, ReplayableRoute
+from app.kernel.identity import current_identity
 from app.kernel.segments.problems import SegmentNotFound
 from app.kernel.segments.service import SegmentService
 from app.kernel.tags.problems import AttributeInvalid
@@ -255,13 +256,19 @@ async def remove_contact_note(contact_id: UUID, note_id: UUID, contacts: Contact
 async def contact_timeline(
     contact_id: UUID,
     contacts: Contacts,
+    request: Request,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[
         str | None, Query(max_length=80, description="`next_cursor` of the page before.")
     ] = None,
 ) -> Timeline:
-    """Orders, messages, notes and consent of one person, newest first."""
-    return await contacts.timeline(contact_id, limit, cursor)
+    """Orders, messages, notes and consent of one person, newest first.
+
+    Orders and messages are for those who may read orders and messages: without them a page may
+    hold less than `limit`, and there is more as long as `next_cursor` says so.
+    """
+    grants = grants_of(await current_identity(request))
+    return await contacts.timeline(contact_id, limit, cursor, grants)
 
 
 @router.get(

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from app.contracts.contacts import TimelineEntry, TimelineSource
+from app.contracts.contacts import ContactBlockChanged, TimelineEntry, TimelineSource
 from app.core.clock import now
 from app.core.pagination import Page, PageRequest
 from app.core.problems import Invalid
@@ -333,8 +333,11 @@ class ContactService:
         self.work.record("contact.note_removed", "contact", contact_id, text=note.text)
         await self.notes.delete(note)
 
-    async def timeline(self, contact_id: UUID, limit: int, cursor: str | None) -> Timeline:
-        """What every domain knows happened with a contact, newest first.
+    async def timeline(
+        self, contact_id: UUID, limit: int, cursor: str | None, grants: frozenset[str]
+    ) -> Timeline:
+        """What every domain knows happened with a contact, newest first; of what these grants
+        do not show, nothing, so that a page may hold less than the limit.
 
         Raises ContactNotFound, ContactMerged, Invalid (a cursor of nobody's).
         """
@@ -348,7 +351,8 @@ class ContactService:
         found.sort(key=lambda entry: (entry.at, entry.id), reverse=True)
         items = found[:limit]
         more = len(found) > limit
-        return Timeline(items, timeline_cursor(items[-1].at, items[-1].id) if more else None)
+        following = timeline_cursor(items[-1].at, items[-1].id) if more else None
+        return Timeline([e for e in items if e.grant is None or e.grant in grants], following)
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -372,6 +376,9 @@ class ContactService:
             contact.score += changed["score_adjustment"] - before["score_adjustment"]
         if "is_blocked" in changed:
             await self.contacts.block(contact.id, is_blocked=contact.is_blocked)
+            self.work.publish(
+                ContactBlockChanged(contact_id=contact.id, is_blocked=contact.is_blocked)
+            )
         await self.contacts.flush()
         self.work.record("contact.updated", "contact", contact.id, before=before, after=changed)
 

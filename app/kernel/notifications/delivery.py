@@ -81,12 +81,17 @@ class NoticeDeliveryService:
         kind = self.work.runtime.notices.get(event["type"])
         if kind is None:
             return
-        words = kind.words(kind.event.model_validate(event["data"]))
+        fact = kind.event.model_validate(event["data"])
+        meant = kind.only(fact) if kind.only is not None else None
+        if meant is not None and not meant:
+            return
+        words = kind.words(fact)
         told = _Told(UUID(event["event_id"]), kind.event.name, words)
         people = [
             person
             for person in await self.notices.people()
-            if may_hear(self.work, kind, person.role, person.group_grants)
+            if (meant is None or person.id in meant)
+            and may_hear(self.work, kind, person.role, person.group_grants)
         ]
         for start in range(0, len(people), _AT_ONCE):
             some = people[start : start + _AT_ONCE]
