@@ -46,6 +46,21 @@ def made_at(id_: UUID) -> datetime:
     return datetime.fromtimestamp(millis / 1000, UTC)
 
 
+_APART_MS = 3_600_000
+"""More than a transaction lasts and clocks differ: a row's id is made on another clock, and
+before or after what is written as its instant."""
+
+
+def id_before(moment: datetime) -> UUID:
+    """No smaller id belongs to a row of ``moment`` or later."""
+    return UUID(int=max(0, int(moment.timestamp() * 1000) - _APART_MS) << 80)
+
+
+def id_after(moment: datetime) -> UUID:
+    """No greater id belongs to a row of ``moment`` or earlier."""
+    return UUID(int=max(0, int(moment.timestamp() * 1000) + _APART_MS) << 80)
+
+
 def new_token(size: int = 32) -> str:
     """An unguessable URL-safe secret of ``size`` random bytes (ASVS 11.5.1 asks >= 16)."""
     return secrets.token_urlsafe(size)

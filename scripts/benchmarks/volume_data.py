@@ -9,12 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import cast
 from uuid import UUID
 
 import asyncpg
 
 from app.core.clock import now
 from app.core.ids import new_id
+from scripts.benchmarks.bulk import Row, at_rest, copy
+from scripts.benchmarks.volume_rest import Shop, rest
 
 PRODUCTS, CATEGORIES, CONTACTS, STORES = 10_000, 40, 200_000, 3
 ORDERS, DAYS = 1_000_000, 730
@@ -44,9 +47,8 @@ class Made:
     contacts: list[UUID] = field(default_factory=list)
     promotions: list[UUID] = field(default_factory=list)
     orders: list[UUID] = field(default_factory=list)
-
-
-Row = dict[str, object]
+    ids: dict[str, UUID] = field(default_factory=dict)
+    """By table: one row of it."""
 
 
 async def fill(url: str, *, orders: int = ORDERS) -> Made:
@@ -58,15 +60,19 @@ async def fill(url: str, *, orders: int = ORDERS) -> Made:
     try:
         await connection.execute("SET synchronous_commit = off")
         for name, rows in _ground(made, chance):
-            await _copy(connection, name, rows)
-        for name in _PARTS:
-            await connection.execute(f"ALTER TABLE {name} DISABLE TRIGGER USER")
-        work = _orders(made, chance, orders)
-        while chunk := list(islice(work, CHUNK)):
-            for name in _PARTS:
-                await _copy(connection, name, [row for part in chunk for row in part.get(name, ())])
-        for name in _PARTS:
-            await connection.execute(f"ALTER TABLE {name} ENABLE TRIGGER USER")
+            await copy(connection, name, rows)
+        shop = Shop(
+            made.tenant, made.owner, made.stores, made.products, made.contacts, made.categories
+        )
+        for name, rows in rest(shop, chance, orders / ORDERS):
+            made.ids.setdefault(name, cast(UUID, rows[len(rows) // 2]["id"]))
+            await copy(connection, name, rows)
+        async with at_rest(connection, _PARTS):
+            work = _orders(made, chance, orders)
+            while chunk := list(islice(work, CHUNK)):
+                for name in _PARTS:
+                    found = [row for part in chunk for row in part.get(name, ())]
+                    await copy(connection, name, found)
         await connection.execute(
             "INSERT INTO order_counters (tenant_id, id, last_number) VALUES ($1, $1, $2)",
             made.tenant,
@@ -100,20 +106,12 @@ async def sizes(url: str) -> dict[str, int]:
         await connection.close()
 
 
-async def _copy(connection: asyncpg.Connection[asyncpg.Record], name: str, rows: list[Row]) -> None:
-    if rows:
-        columns = list(rows[0])
-        await connection.copy_records_to_table(
-            name, records=[tuple(row.values()) for row in rows], columns=columns
-        )
-
-
 def _ground(made: Made, chance: random.Random) -> Iterator[tuple[str, list[Row]]]:
     tenant = made.tenant
     yield "tenants", [
         {
             "id": tenant, "slug": made.slug, "name": "Volume", "subscription_status": "active",
-            "modules": ["commerce"],
+            "modules": ["commerce", "conversations"],
         }
     ]  # fmt: skip
     yield "users", [
@@ -167,7 +165,11 @@ def _ground(made: Made, chance: random.Random) -> Iterator[tuple[str, list[Row]]
     yield "contacts", [
         {
             "tenant_id": tenant, "id": contact, "name": f"{_NAMES[n % 10]} Cliente {n}",
-            "phone": f"+55119{n:08d}", "source": "storefront",
+            "phone": f"+55119{n:08d}", "source": "storefront", "is_blocked": n % 9_973 == 0,
+            "stage": "churned" if n % 5_003 == 0 else None,
+            "owner_id": made.owner if n % 2_003 == 0 else None,
+            "attributes": json.dumps({"tamanho": "GG"} if n % 1_009 == 0 else {}),
+            "last_order_at": now() - timedelta(hours=n % 9_000) if n % 3 else None,
         }
         for n, contact in enumerate(made.contacts)
     ]  # fmt: skip
@@ -183,7 +185,7 @@ def _ground(made: Made, chance: random.Random) -> Iterator[tuple[str, list[Row]]
 
 _PARTS = (
     "orders", "order_items", "payments", "deliveries", "order_status_changes",
-    "promotion_redemptions", "stock_movements",
+    "promotion_redemptions", "stock_movements", "audit_entries",
 )  # fmt: skip
 
 
@@ -211,9 +213,10 @@ def _orders(made: Made, chance: random.Random, count: int) -> Iterator[dict[str,
     # A few products make most of the sales, and a few customers come again and again.
     popular = chance.choices(made.products, [1 / (n + 3) for n in range(PRODUCTS)], k=200_003)
     regular = chance.choices(made.contacts, [1 / (n + 500) for n in range(CONTACTS)], k=300_007)
+    every = max(1, count // 1000)
     for number, at in enumerate(_instants(chance, count), 1):
         order = _id(at, chance)
-        if number % 1000 == 5:
+        if number % every == every // 2:
             made.orders.append(order)
         yield _order(made, chance, number, at, order, popular, regular, is_open=at > recent)
 
@@ -243,6 +246,16 @@ def _order(
                 "total_cents": total, "placed_at": at, "created_at": at,
                 "promised_at": at + timedelta(minutes=50),
                 "cancel_reason": "desistiu" if status == "cancelled" else None,
+                "source": "storefront" if fate > 0.2 else "whatsapp" if fate > 0.1 else "admin",
+                "scheduled_for": at + timedelta(hours=5) if fate < 0.02 else None,
+                "closed_at": None if is_open else at + timedelta(minutes=45),
+            }
+        ],
+        "audit_entries": [
+            {
+                "tenant_id": tenant, "id": _id(at, chance), "created_at": at, "facts": "{}",
+                "actor_kind": "shopper", "actor_name": "storefront", "resource": "order",
+                "action": "commerce.order_placed", "resource_id": order,
             }
         ],
         "order_items": [
@@ -255,7 +268,8 @@ def _order(
         "payments": [
             {
                 **who, "id": order, "method": chance.choice(("pix", "pix", "cash", "stripe")),
-                "amount_cents": total, "status": "pending" if is_open else "paid",
+                "amount_cents": total,
+                "status": "pending" if is_open else "failed" if fate < 0.0005 else "paid",
             }
         ],
         "stock_movements": [

@@ -24,6 +24,25 @@ class InsightCell(TenantModel):
     __table_args__ = (
         within_tenant("store_id", "stores", ondelete="CASCADE"),
         unique_within_tenant("store_id", "grain", "kind", "day", "key"),
+        # A list's best products first, and one product through the days.
+        Index(
+            "insight_cells_best_idx",
+            "tenant_id",
+            "store_id",
+            "grain",
+            "day",
+            "amount_cents",
+            postgresql_where=text("kind = 'product'"),
+        ),
+        Index(
+            "insight_cells_product_idx",
+            "tenant_id",
+            "store_id",
+            "grain",
+            "key",
+            "day",
+            postgresql_where=text("kind = 'product'"),
+        ),
         CheckConstraint(one_of("grain", ("day", "month")), name="grain"),
     )
 

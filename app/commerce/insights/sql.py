@@ -102,8 +102,20 @@ steps AS (
 """  # noqa: S608 - the fragments are constants of this module
 
 # $8..$12: cells by period, store, grain, first day, end; $13..$16: day cells for the series.
-# $17: how many products, $18: what the series shows, $19: every kind but products, $20: buckets.
+# $17: how many products, $18: what the series shows, $19: every kind but products, $20: buckets,
+# $21: what is shown of the period before, $22: how deep the lists of best products are read.
 # LATERAL with OFFSET 0: each segment is looked up by index, whatever the planner thinks of arrays.
+#
+# The best products of a period are found without adding up all of them (Fagin's threshold
+# algorithm): ``top`` is the head of each day's or month's list. A product below the heads has at
+# most ``rest.most``, the sum of the heads' last amounts; one above may have ``possible``. Who may
+# be among the best is then added up exactly. ``proof`` says whether nobody else can be: if not,
+# the statement is asked again with longer heads.
+_OF_PRODUCT = """
+    SELECT * FROM insight_cells c WHERE c.store_id = g.store_id AND c.grain = g.grain
+      AND c.kind = 'product' AND c.key = b.key AND c.day >= g.first_day AND c.day < g.end_day
+    OFFSET 0
+"""
 ANSWER = f"""
 {_FACTS}, cells AS MATERIALIZED (
   SELECT * FROM unnest($8::int[], $9::uuid[], $10::text[], $11::date[], $12::date[])
@@ -114,35 +126,66 @@ ANSWER = f"""
   SELECT g.period, c.kind, c.key, c.label, c.orders, c.quantity, c.amount_cents
   FROM cells g CROSS JOIN LATERAL (
     SELECT * FROM insight_cells c WHERE c.store_id = g.store_id AND c.grain = g.grain
-      AND c.kind = ANY ($19::text[]) AND c.day >= g.first_day AND c.day < g.end_day OFFSET 0) c
+      AND c.kind = ANY (CASE g.period WHEN 0 THEN $19::text[] WHEN 1 THEN $21::text[]
+        ELSE $18::text[] END)
+      AND c.day >= g.first_day AND c.day < g.end_day OFFSET 0) c
+), lists AS MATERIALIZED (
+  SELECT row_number() OVER () AS list, g.store_id, g.grain, d::date AS day
+  FROM cells g
+  CROSS JOIN LATERAL generate_series(g.first_day, g.end_day - 1, ('1 ' || g.grain)::interval) d
+  WHERE g.period = 0
+), top AS MATERIALIZED (
+  SELECT l.list, t.key, t.amount_cents FROM lists l CROSS JOIN LATERAL (
+    SELECT c.key, c.amount_cents FROM insight_cells c
+    WHERE c.store_id = l.store_id AND c.grain = l.grain AND c.kind = 'product' AND c.day = l.day
+    ORDER BY c.amount_cents DESC LIMIT $22) t
+  UNION ALL
+  (SELECT 0, key, sum(amount_cents)::bigint FROM fact WHERE kind = 'product' AND period = 0
+   GROUP BY key ORDER BY 3 DESC LIMIT $22)
+), ranked AS MATERIALIZED (
+  SELECT list, key, amount_cents, count(*) OVER w >= $22 AS is_cut,
+    CASE WHEN count(*) OVER w < $22 THEN 0 ELSE min(amount_cents) OVER w END AS least
+  FROM top WINDOW w AS (PARTITION BY list)
+), rest AS MATERIALIZED (
+  SELECT coalesce(sum(least), 0) AS most, coalesce(bool_or(is_cut), false) AS is_cut
+  FROM (SELECT DISTINCT list, least, is_cut FROM ranked) l
+), hopeful AS MATERIALIZED (
+  SELECT key, sum(amount_cents) AS known,
+    sum(amount_cents - least) + (SELECT most FROM rest) AS possible
+  FROM ranked GROUP BY key
+), bar AS (
+  SELECT coalesce((SELECT known FROM hopeful ORDER BY known DESC OFFSET $17 - 1 LIMIT 1), 0)
+    AS known
+), chosen AS MATERIALIZED (
+  SELECT h.key FROM hopeful h WHERE h.possible >= (SELECT known FROM bar)
 ), best AS MATERIALIZED (
   SELECT key, max(label) AS label, sum(orders)::bigint AS orders,
     sum(quantity)::bigint AS quantity, sum(amount_cents)::bigint AS amount_cents
   FROM (
-    SELECT key, label, orders, quantity, amount_cents FROM fact
-    WHERE kind = 'product' AND period = 0
+    SELECT f.key, f.label, f.orders, f.quantity, f.amount_cents
+    FROM fact f WHERE f.kind = 'product' AND f.period = 0
+      AND f.key = ANY (ARRAY(SELECT key FROM chosen))
     UNION ALL
     SELECT c.key, c.label, c.orders, c.quantity, c.amount_cents
-    FROM cells g CROSS JOIN LATERAL (
-      SELECT * FROM insight_cells c WHERE c.store_id = g.store_id AND c.grain = g.grain
-        AND c.kind = 'product' AND c.day >= g.first_day AND c.day < g.end_day OFFSET 0) c
+    FROM cells g CROSS JOIN chosen b CROSS JOIN LATERAL ({_OF_PRODUCT}) c
     WHERE g.period = 0
   ) p GROUP BY key ORDER BY sum(amount_cents) DESC, key LIMIT $17
 ), best_before AS (
   SELECT key, sum(orders)::bigint AS orders, sum(amount_cents)::bigint AS amount_cents
   FROM (
-    SELECT f.key, f.orders, f.amount_cents FROM fact f JOIN best USING (key)
-    WHERE f.kind = 'product' AND f.period = 1
+    SELECT f.key, f.orders, f.amount_cents FROM fact f
+    WHERE f.kind = 'product' AND f.period = 1 AND f.key = ANY (ARRAY(SELECT key FROM best))
     UNION ALL
     SELECT c.key, c.orders, c.amount_cents
-    FROM cells g
-    CROSS JOIN LATERAL generate_series(g.first_day, g.end_day - 1, ('1 ' || g.grain)::interval) d
-    CROSS JOIN best b CROSS JOIN LATERAL (
-      SELECT * FROM insight_cells c WHERE c.store_id = g.store_id AND c.grain = g.grain
-        AND c.kind = 'product' AND c.day = d::date AND c.key = b.key OFFSET 0) c
+    FROM cells g CROSS JOIN best b CROSS JOIN LATERAL ({_OF_PRODUCT}) c
     WHERE g.period = 1
   ) p GROUP BY key
 )
+SELECT 0 AS period, NULL::date AS day, 'proof' AS kind, '' AS key, '' AS label,
+  (NOT rest.is_cut OR bar.known > rest.most)::int::bigint AS orders, 0::bigint AS quantity,
+  0::bigint AS amount_cents
+FROM rest, bar
+UNION ALL
 SELECT period, NULL::date AS day, kind, key, max(label) AS label, sum(orders)::bigint AS orders,
   sum(quantity)::bigint AS quantity, sum(amount_cents)::bigint AS amount_cents
 FROM pool GROUP BY period, kind, key

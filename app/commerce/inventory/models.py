@@ -48,8 +48,16 @@ class StockMovement(TenantModel):
     __table_args__ = (
         CheckConstraint(one_of("kind", MOVEMENT_KINDS), name="kind"),
         CheckConstraint("quantity <> 0", name="quantity"),
-        Index("stock_movements_tenant_id_item_id_idx", "tenant_id", "item_id", "store_id"),
+        Index("stock_movements_tenant_id_item_id_idx", "tenant_id", "item_id", "id"),
         Index("stock_movements_tenant_id_order_id_idx", "tenant_id", "order_id"),
+        # Partial, so that a checkout does not pay for it.
+        Index(
+            "stock_movements_tenant_id_kind_idx",
+            "tenant_id",
+            "kind",
+            "id",
+            postgresql_where=text("kind <> 'sale'"),
+        ),
     )
 
     store_id: Mapped[UUID]

@@ -10,7 +10,17 @@ from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, null, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    bindparam,
+    cast,
+    func,
+    null,
+    or_,
+    select,
+)
 
 from app.commerce.catalog.models import Modifier, ModifierGroup, Product, Variant
 from app.commerce.inventory.models import StockLevel, StockMovement, name_of
@@ -25,8 +35,8 @@ from app.commerce.inventory.rules import (
     StockMoved,
 )
 from app.commerce.stores.models import Store
-from app.core.fold import holds
-from app.core.ids import new_id
+from app.core.fold import fold, holds
+from app.core.ids import id_after, id_before, new_id
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
 
@@ -192,7 +202,7 @@ class InventoryRepository(Repository[StockLevel]):
         if wanted.low:
             statement = statement.where(StockLevel.on_hand <= func.coalesce(StockLevel.low_at, 0))
         if wanted.query:
-            statement = statement.where(holds(name_of(StockLevel), wanted.query))
+            statement = statement.where(_named(wanted.query))
         if page.cursor is not None:
             statement = statement.where(StockLevel.id < page.cursor)
         statement = statement.order_by(StockLevel.id.desc()).limit(page.limit + 1)
@@ -232,13 +242,17 @@ def _asked(wanted: MovementFilter) -> Iterator[ColumnElement[bool]]:
         line.item_id: wanted.item_id,
         line.store_id: wanted.store_id,
         line.order_id: wanted.order_id,
-        line.kind: wanted.kind,
     }
     yield from (column == value for column, value in exact.items() if value is not None)
+    if wanted.kind is not None:
+        # In the text of the statement: only so may it use the partial index.
+        yield line.kind == bindparam("kind", str(wanted.kind), literal_execute=True)
     if wanted.since is not None:
         yield line.created_at >= wanted.since
+        yield line.id >= id_before(wanted.since)
     if wanted.until is not None:
         yield line.created_at < wanted.until
+        yield line.id < id_after(wanted.until)
 
 
 def _balance(wanted: MovementFilter) -> ColumnElement[int | None]:
@@ -256,6 +270,24 @@ def _balance(wanted: MovementFilter) -> ColumnElement[int | None]:
         .cte("whole")
     )
     return select(whole.c.balance).where(whole.c.id == StockMovement.id).scalar_subquery()
+
+
+def _named(query: str) -> ColumnElement[bool]:
+    """Levels of what is called so, or of a product with this SKU.
+
+    Asked of the names once, not of every level: the products keep theirs folded already.
+    """
+    products = select(Product.id).where(
+        Product.search_text.contains(fold(query.strip()), autoescape=True)
+    )
+    variants = (
+        select(Variant.id)
+        .join(Product, Product.id == Variant.product_id)
+        .where(holds(Product.name + " - " + Variant.name, query))
+    )
+    modifiers = select(Modifier.id).where(holds(Modifier.name, query))
+    item = StockLevel.item_id
+    return or_(item.in_(products), item.in_(variants), item.in_(modifiers))
 
 
 def _arguments(change: StockChange) -> tuple[object, ...]:

@@ -79,6 +79,15 @@ class Order(TenantModel):
             "id",
             postgresql_where=text("scheduled_for IS NOT NULL"),
         ),
+        # Both spans of time at once: what is outside of either is passed in the index alone.
+        Index(
+            "orders_scheduled_placed_idx",
+            "tenant_id",
+            "placed_at",
+            "id",
+            "scheduled_for",
+            postgresql_where=text("scheduled_for IS NOT NULL"),
+        ),
         CheckConstraint(one_of("status", STATUSES), name="status"),
         CheckConstraint(one_of("fulfilment", ("delivery", "pickup")), name="fulfilment"),
         CheckConstraint(one_of("source", SOURCES), name="source"),

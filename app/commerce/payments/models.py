@@ -32,7 +32,9 @@ class Payment(TenantModel):
             "order_id",
             postgresql_where=text("status <> 'pending'"),
         ),
-        Index("payments_tenant_id_method_order_id_idx", "tenant_id", "method", "order_id"),
+        # Also by status alone, method after method: ``pending`` has no index of its own, which
+        # every checkout would write.
+        Index("payments_tenant_id_method_status_idx", "tenant_id", "method", "status", "order_id"),
         CheckConstraint(one_of("method", PAYMENT_METHODS), name="method"),
         CheckConstraint(one_of("status", PAYMENT_STATUSES), name="status"),
         CheckConstraint("amount_cents >= 0", name="amount_cents"),

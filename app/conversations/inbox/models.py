@@ -63,6 +63,7 @@ class Conversation(TenantModel):
             "last_message_at",
             "id",
         ),
+        Index("conversations_tenant_id_last_message_at_idx", "tenant_id", "last_message_at", "id"),
         Index("conversations_tenant_id_contact_id_idx", "tenant_id", "contact_id", "id"),
         # Small: what is late and untold. The beat that tells it reads it whole.
         Index(

@@ -20,6 +20,8 @@ class Notification(TenantModel):
         # One message per fact and channel, however often its job is delivered.
         unique_within_tenant("dedupe_key", "channel"),
         Index("notifications_tenant_id_order_id_idx", "tenant_id", "order_id"),
+        Index("notifications_tenant_id_state_idx", "tenant_id", "state", "id"),
+        Index("notifications_tenant_id_channel_idx", "tenant_id", "channel", "id"),
         CheckConstraint(one_of("state", STATES), name="state"),
         CheckConstraint(one_of("channel", ("whatsapp", "telegram")), name="channel"),
     )

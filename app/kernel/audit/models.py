@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped
 
 from app.core.model import Json, TenantModel
@@ -13,7 +13,31 @@ from app.core.model import Json, TenantModel
 class AuditEntry(TenantModel):
     __tablename__ = "audit_entries"
     __goes_by_trigger__ = True
-    __table_args__ = (Index("audit_entries_tenant_id_resource_id_idx", "tenant_id", "resource_id"),)
+    # Partial: the entry of an order that a customer places pays for the first alone.
+    __table_args__ = (
+        Index("audit_entries_tenant_id_resource_id_idx", "tenant_id", "resource_id"),
+        Index(
+            "audit_entries_tenant_id_actor_id_idx",
+            "tenant_id",
+            "actor_id",
+            "id",
+            postgresql_where=text("actor_id IS NOT NULL"),
+        ),
+        Index(
+            "audit_entries_tenant_id_action_idx",
+            "tenant_id",
+            "action",
+            "id",
+            postgresql_where=text("action <> 'commerce.order_placed'"),
+        ),
+        Index(
+            "audit_entries_tenant_id_resource_idx",
+            "tenant_id",
+            "resource",
+            "id",
+            postgresql_where=text("resource <> 'order'"),
+        ),
+    )
 
     actor_kind: Mapped[str]
     actor_id: Mapped[UUID | None]

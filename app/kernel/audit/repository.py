@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from sqlalchemy import BindParameter, bindparam
+
+from app.core.ids import id_after, id_before
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
 from app.kernel.audit.models import AuditEntry
@@ -14,19 +17,25 @@ class AuditRepository(Repository[AuditEntry]):
     async def matching(self, page: PageRequest, wanted: AuditFilter) -> Page[AuditEntry]:
         """Entries that match every given filter, newest first."""
         statement = self.query()
-        equal = (
-            (AuditEntry.action, wanted.action),
-            (AuditEntry.resource, wanted.resource),
+        for column, value in (
             (AuditEntry.resource_id, wanted.resource_id),
             (AuditEntry.actor_id, wanted.actor_id),
-        )
-        for column, value in equal:
+        ):
             if value is not None:
                 statement = statement.where(column == value)
+        for name, word in (("action", wanted.action), ("resource", wanted.resource)):
+            if word is not None:
+                # In the text of the statement: only so may it use the partial index.
+                said: BindParameter[str] = bindparam(name, word, literal_execute=True)
+                statement = statement.where(getattr(AuditEntry, name) == said)
         if wanted.resources is not None:
             statement = statement.where(AuditEntry.resource.in_(wanted.resources))
         if wanted.since is not None:
-            statement = statement.where(AuditEntry.created_at >= wanted.since)
+            statement = statement.where(
+                AuditEntry.created_at >= wanted.since, AuditEntry.id >= id_before(wanted.since)
+            )
         if wanted.until is not None:
-            statement = statement.where(AuditEntry.created_at < wanted.until)
+            statement = statement.where(
+                AuditEntry.created_at < wanted.until, AuditEntry.id < id_after(wanted.until)
+            )
         return await self.page(statement, page)

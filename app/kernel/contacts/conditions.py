@@ -187,18 +187,28 @@ def filtered(wanted: ContactFilter) -> list[Condition]:
     """What a list's parameters ask, its search aside."""
     asked = [("all", wanted.tags_all), ("any", wanted.tags_any), ("none", wanted.tags_none)]
     found = [tagged(op, tag_ids) for op, tag_ids in asked if tag_ids]
+    if wanted.stage is not None and wanted.stage not in ("lead", "customer"):
+        # Nobody is one of these unasked: said twice, for the index of what somebody set.
+        found.append(Contact.stage == wanted.stage)
     columns: tuple[tuple[Any, Any, Callable[[Any, Any], Condition]], ...] = (
         (stage_now(), wanted.stage, operator.eq),
         (Contact.owner_id, wanted.owner_id, operator.eq),
-        (Contact.is_blocked, wanted.is_blocked, operator.eq),
         (seen_at(), wanted.seen_after, operator.ge),
         (seen_at(), wanted.seen_before, operator.lt),
     )
     found += [compare(column, value) for column, value, compare in columns if value is not None]
+    if wanted.is_blocked is not None:
+        found.append(blocked(wanted.is_blocked))
     if wanted.attribute is not None:
         key, _, value = wanted.attribute.partition(":")
         found.append(_folded(Contact.attributes[key].astext) == fold(value.strip()))
     return found
+
+
+def blocked(wanted: bool) -> Condition:
+    """Without a parameter, as a partial index needs it."""
+    is_blocked: Condition = Contact.is_blocked.expression
+    return is_blocked if wanted else not_(is_blocked)
 
 
 def people(query: str, at_most: int = 500) -> Select[Any]:

@@ -58,6 +58,27 @@ class Contact(TenantModel):
             "merged_into_id",
             postgresql_where=text("merged_into_id IS NOT NULL"),
         ),
+        # Rare, so that what an order writes of a contact meets neither.
+        Index(
+            "contacts_tenant_id_blocked_idx",
+            "tenant_id",
+            "id",
+            postgresql_where=text("is_blocked"),
+        ),
+        Index(
+            "contacts_tenant_id_owner_id_idx",
+            "tenant_id",
+            "owner_id",
+            "id",
+            postgresql_where=text("owner_id IS NOT NULL"),
+        ),
+        Index(
+            "contacts_tenant_id_stage_idx",
+            "tenant_id",
+            "stage",
+            "id",
+            postgresql_where=text("stage IS NOT NULL"),
+        ),
         # Used by find_contacts() alone: LIKE may use no index under row level security.
         Index(
             "contacts_search_idx",

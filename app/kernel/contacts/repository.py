@@ -160,7 +160,8 @@ class ContactRepository(Repository[Contact]):
         if whole:
             held = aliased(Contact)
             root = func.coalesce(held.merged_into_id, held.id)
-            return Contact.id.in_(select(root).where(held.phone.in_(whole)))
+            roots = await self.session.scalars(select(root).where(held.phone.in_(whole)))
+            return Contact.id.in_(roots.all())
         found = await (await self.raw()).fetch(
             "SELECT find_contacts($1, $2, $3)",
             like_patterns(query),

@@ -52,6 +52,8 @@ class NoticeDelivery(TenantModel):
     __table_args__ = (
         within_tenant("notice_id", "notices", ondelete="CASCADE"),
         unique_within_tenant("notice_id", "channel", "target_id"),
+        Index("notice_deliveries_tenant_id_state_idx", "tenant_id", "state", "id"),
+        Index("notice_deliveries_tenant_id_channel_idx", "tenant_id", "channel", "id"),
         CheckConstraint(one_of("channel", SENT_OUT), name="channel"),
         CheckConstraint(one_of("state", STATES), name="state"),
     )

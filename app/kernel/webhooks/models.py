@@ -49,6 +49,7 @@ class WebhookDelivery(TenantModel):
         unique_within_tenant("endpoint_id", "event_id"),
         CheckConstraint("state IN ('pending', 'succeeded', 'failed')", name="state"),
         Index("webhook_deliveries_tenant_id_endpoint_id_id_idx", "tenant_id", "endpoint_id", "id"),
+        Index("webhook_deliveries_tenant_id_state_idx", "tenant_id", "endpoint_id", "state", "id"),
     )
 
     endpoint_id: Mapped[UUID]

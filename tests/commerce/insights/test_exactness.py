@@ -265,3 +265,35 @@ async def test_a_shop_in_the_sums_can_be_left_alone(world: World) -> None:
     async with world.work() as work:
         assert set(await work.session.scalars(select(InsightCell.id))) == before
         assert await work.session.scalar(select(func.count()).select_from(Store)) == 2
+
+
+async def test_the_best_product_is_found_where_all_sell_nearly_alike(world: World) -> None:
+    """No day has it among its best, and the heads of the lists prove nothing: all is read."""
+    trade = await trade_of(world, 13)
+    shop, days = trade.shops[0], [datetime(2018, 3, n, 15, tzinfo=UTC) for n in (5, 6, 7)]
+    best, others = uuid.uuid4(), [[uuid.uuid4() for _ in range(70)] for _ in days]
+    async with world.work() as work:
+        contact = await work.session.scalar(select(Contact.id).limit(1))
+        assert contact is not None
+        for number, (day, products) in enumerate(zip(days, others, strict=True), 1):
+            order = Order(
+                id=id_of(day, trade.chance), number=number, store_id=shop.store_id,
+                contact_id=contact, customer_name="Maria", customer_phone=None,
+                fulfilment="pickup", placed_at=day, created_at=day, status="delivered",
+                subtotal_cents=70_900, total_cents=70_900, source="import",
+            )  # fmt: skip
+            work.session.add(order)
+            await work.session.flush()
+            for position, product in enumerate([best, *products]):
+                cents = 900 if product == best else 1000
+                work.session.add(
+                    OrderItem(
+                        order_id=order.id, position=position, product_id=product, name="Suco",
+                        unit_price_cents=cents, quantity=1, total_cents=cents,
+                    )
+                )  # fmt: skip
+    await rolled(world)
+    async with world.work() as work:
+        asked = Asked(since=date(2018, 3, 1), until=date(2018, 3, 10), products=1)
+        found = await InsightService(work).summary(asked)
+    assert [(part.key, part.amount_cents) for part in found.products] == [(str(best), 2700)]
