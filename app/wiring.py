@@ -67,6 +67,9 @@ from app.conversations.inbound.endpoints import router as inbound_router
 from app.conversations.inbox import jobs as conversations
 from app.conversations.inbox.endpoints import router as conversations_router
 from app.conversations.inbox.endpoints import team_router as inbox_team_router
+from app.conversations.media import jobs as media
+from app.conversations.media.endpoints import router as media_router
+from app.conversations.media.endpoints import upload_router as media_upload_router
 from app.conversations.notifications import jobs as order_news
 from app.conversations.notifications.endpoints import router as order_news_router
 from app.conversations.notifications.endpoints import texts_router as order_texts_router
@@ -216,6 +219,8 @@ ROUTERS: list[APIRouter] = [
     conversations_router,
     inbox_team_router,
     sending_router,
+    media_router,
+    media_upload_router,
     notices_router,
     notices_admin_router,
     catalog_router,
@@ -308,6 +313,8 @@ JOBS: dict[str, Handler] = {
     sending.SEND: sending.send,
     sending.MARK_READ: sending.mark_read,
     conversations.FOLLOW_BLOCK: conversations.follow_block,
+    media.FETCH: media.fetch,
+    media.CLEAN: media.clean_up,
     conversations.OPENED: conversations.opened,
     conversations.GIVE_WAITING: conversations.give_waiting,
     conversations.WAKE: conversations.wake,
@@ -333,6 +340,7 @@ BEATS: tuple[Beat, ...] = (
     health.beat, tick_all, prune_now_and_then, queue_cleaning, forget_old_notices, look_again,
     tell_expired, order_expiry.expire_now_and_then, insights.queue_rolling,
     sending.mark_undecided_now_and_then, conversations.tell_late_now_and_then,
+    media.queue_cleaning,
 )  # fmt: skip
 
 SHORT: dict[str, Short] = {checkout_short.PATH: checkout_short.short}

@@ -44,6 +44,16 @@ class MessageChanged(_Told):
     """``edit``, ``revoke`` or ``reaction``."""
 
 
+class MediaChanged(_Told):
+    """A message's medium can be seen now, is being fetched again, or did not come."""
+
+    name: ClassVar[str] = "conversations.media_changed"
+    message_id: UUID
+    state: str
+    """``ready``, ``pending``, ``failed``, ``too_large``, ``expired`` or ``invalid``."""
+    reason: str | None
+
+
 class MessageStatusChanged(_Told):
     """The vendor told how far a message of ours got."""
 

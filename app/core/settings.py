@@ -72,6 +72,9 @@ class Storage(BaseModel):
     media_orphan_hours: int = Field(
         72, ge=1, description="A file that nothing refers to is removed after so many hours."
     )
+    conversation_media_days: int = Field(
+        0, ge=0, description="Media of conversations are removed after so many days; 0: never."
+    )
     media_cleanup_minutes: int = Field(
         60, ge=1, description="How often unused and half-uploaded files are looked for."
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
 import httpx
 
-from app.conversations.inbox.models import Message
+from app.conversations.inbox.models import Message, MessageMedia
 from app.core.clock import now
 from tests.factories.commerce import key
 from tests.factories.conversations import make_number
@@ -56,10 +57,21 @@ async def one_of_each(found: Kept, owner: httpx.AsyncClient) -> None:
         )  # fmt: skip
         work.session.add(message)
         await work.session.flush()
+        medium = MessageMedia(
+            message_id=message.id, state="failed", reason="unavailable", vendor_media_id="1",
+            expires_at=now() + timedelta(days=7), original_name=f"{mark}.pdf",
+        )  # fmt: skip
+        work.session.add(medium)
+    upload = await owner.post(
+        "/api/v1/message-uploads?kind=document",
+        files={"file": (f"{mark}.txt", mark.encode(), "text/plain")},
+    )
+    assert upload.is_success, upload.text
     await made(f"/conversations/{chat}/notes", {"text": f"Nota {mark}"})
     found.in_path |= {
         "conversations/conversation_id": chat,
         "messages/message_id": str(message.id),
+        "message-uploads/upload_id": upload.json()["id"],
         "canned-replies/canned_reply_id": await made(
             "/canned-replies", {"shortcut": mark, "text": "Oi!"}
         ),

@@ -45,6 +45,15 @@ OAUTH_DEFAULTS = {
     "ended": [],
 }
 Json = Any
+MEDIA_DEFAULTS = {
+    "media_errors": 0,
+    "media_wrong": 0,
+    "media_extra": 0,
+    "media_slow_ms": 0,
+    "media_host": "",
+    "media_url_s": 300,
+    "upload_cuts": 0,
+}
 LLM_DEFAULTS: dict[str, Json] = {
     "answer": "",
     "piece_delay_ms": 0,
@@ -96,6 +105,7 @@ class SandboxServer:
         for vendor in OAUTH:
             await self.put(vendor, **OAUTH_DEFAULTS, rotate=vendor == "microsoft")
         await self.put("keys", consent_required=False)
+        await self.put("whatsapp", **MEDIA_DEFAULTS)
         await self.put("whatsapp", callback_url="", app_secret="", attempts=3, retry_delay_ms=10)
         await self.put("whatsapp", pair_limit=0, per_second=0, spam=[])
         await self.http.delete(f"{self.url}/_sandbox/requests")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, BinaryIO, Literal, Protocol
 
 from pydantic import Field, JsonValue, StrictBool, StringConstraints, TypeAdapter, model_validator
 
@@ -203,9 +203,25 @@ class WhatsAppGateway(Protocol):
         ...
 
     async def upload(
-        self, account: WhatsAppAccount, *, name: str, media_type: str, content: bytes
+        self, account: WhatsAppAccount, *, name: str, media_type: str, content: bytes | BinaryIO
     ) -> str:
-        """The id of an uploaded medium, good for thirty days."""
+        """The id of an uploaded medium, good for thirty days; safe to repeat."""
+        ...
+
+    async def upload_session(
+        self, account: WhatsAppAccount, *, name: str, media_type: str, size: int
+    ) -> str:
+        """Begin to hand over a sample for a template's header: the session's name."""
+        ...
+
+    async def upload_sample(
+        self, account: WhatsAppAccount, session: str, content: bytes, offset: int
+    ) -> str:
+        """The sample's bytes from ``offset`` on: its handle."""
+        ...
+
+    async def upload_offset(self, account: WhatsAppAccount, session: str) -> int:
+        """How many bytes of a sample the vendor has; to go on after a break."""
         ...
 
     async def media(self, account: WhatsAppAccount, media_id: str) -> MediaInfo:

@@ -35,6 +35,7 @@ from app.conversations.inbound.repository import InboundRepository
 from app.conversations.inbound.rules import STAMPS, Notice, folded, standing
 from app.conversations.inbound.schemas import Kept, Number, Row
 from app.conversations.inbox.models import Message as StoredMessage
+from app.conversations.media.rules import FETCH
 from app.core.clock import now
 from app.kernel.consents.rules import wish_of
 from app.kernel.consents.service import ConsentService
@@ -144,7 +145,8 @@ class InboundService:
     async def _follow(self, item: Message, row: Row) -> None:
         """What follows from a new row: its media, what changes it, its thread, the ledger."""
         if item.media is not None:
-            await self.rows.add_media(row.id, item.media, item.at + MEDIA_LIFE)
+            media_id = await self.rows.add_media(row.id, item.media, item.at + MEDIA_LIFE)
+            self.work.enqueue(FETCH, {"media_id": str(media_id)})
         is_change = item.kind in CHANGES
         await self._change(row.number_id, item.reply_to if is_change else item.wamid)
         if item.is_echo:

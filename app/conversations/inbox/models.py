@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Computed, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Computed, Index, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text, Uuid
@@ -26,7 +26,7 @@ MESSAGE_STATUSES = (
     "received", "queued", "sending", "accepted", "sent", "delivered", "read", "played",
     "failed", "unknown", "cancelled",
 )  # fmt: skip
-MEDIA_STATES = ("pending", "stored", "failed", "expired")
+MEDIA_STATES = ("pending", "ready", "failed", "too_large", "expired", "invalid")
 ATTEMPT_STATES = ("sending", "accepted", "refused", "unavailable", "unknown")
 STRATEGIES = ("manual", "round_robin", "least_busy")
 
@@ -332,6 +332,8 @@ class MessageMedia(TenantModel):
             "id",
             postgresql_where=text("state = 'pending'"),
         ),
+        within_tenant("upload_id", "message_uploads"),
+        Index("message_media_tenant_id_upload_id_idx", "tenant_id", "upload_id"),
         CheckConstraint(one_of("state", MEDIA_STATES), name="state"),
     )
 
@@ -344,6 +346,13 @@ class MessageMedia(TenantModel):
     size_bytes: Mapped[int | None]
     state: Mapped[str] = mapped_column(server_default="pending")
     attempts: Mapped[int] = mapped_column(server_default="0")
+    tried_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    """When it was last begun, or its job queued."""
+    reason: Mapped[str | None]
+    """Why there is no file, as one of ``media.rules.REASONS``."""
     error: Mapped[str | None]
+    """What the vendor said, for whoever looks closely."""
     stored_file_id: Mapped[UUID | None]
+    upload_id: Mapped[UUID | None]
+    """What of ours it carries, when we send it."""
     expires_at: Mapped[datetime | None]

@@ -50,6 +50,7 @@ from app.conversations.sending.rules import (
 )
 from app.conversations.sending.service import CHANNEL
 from app.conversations.templates.service import TemplateService
+from app.core.backoff import retry_wait
 from app.core.clock import now
 from app.kernel.consents.service import ConsentService
 from app.kernel.contacts.service import ContactService
@@ -218,6 +219,28 @@ class Dispatch:
         message.send_after = now() + timedelta(seconds=later.seconds)
         self._tell(message)
         return later
+
+    async def not_carried(self, message_id: UUID, failure: GatewayFailure) -> float | None:
+        """The vendor did not take its medium: seconds until the next try, None when there is none.
+
+        Nothing was sent, so an unknown outcome is merely to be repeated.
+        """
+        refused = failure if isinstance(failure, GatewayRefused) else None
+        media = await self.messages.media(message_id)
+        if media is not None and (refused is None or refused.retryable):
+            media.attempts += 1
+            wait = retry_wait(media.attempts, None if refused is None else refused.retry_after_s)
+            if wait is not None:
+                return wait
+        code = "media-unavailable" if refused is None else refused.code
+        await self.give_up(message_id, code, failure.reason)
+        return None
+
+    async def give_up(self, message_id: UUID, code: str, why: str | None = None) -> None:
+        """It will not be sent, if it still waits."""
+        message = await self.messages.get(message_id, lock=True)
+        if message.status == "queued":
+            self._failed(message, code, why)
 
     async def mark_undecided(self) -> int:
         """Ask a person about what stayed unknown; how many."""

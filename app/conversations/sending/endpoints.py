@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body
 from app.conversations.inbox.models import Message
 from app.conversations.inbox.problems import ConversationNotFound, ConversationNotLive
 from app.conversations.inbox.schemas import MessageShown
+from app.conversations.media.problems import UploadKindDiffers, UploadNotFound
 from app.conversations.sending.problems import (
     ConsentMissing,
     MessageNotCancellable,
@@ -41,7 +42,8 @@ _EXAMPLE = Body(examples=[{"type": "text", "text": "Oi, Ana! Sua pizza já está
     dependencies=[_WRITE, Idempotent],
     responses=problems(
         ConversationNotFound, ConversationNotLive, WindowClosed, TemplateNotApproved,
-        ConsentMissing, NumberInactive, ReplyTargetUnknown, IdempotencyKeyReused,
+        ConsentMissing, NumberInactive, ReplyTargetUnknown, UploadNotFound, UploadKindDiffers,
+        IdempotencyKeyReused,
     ),
 )  # fmt: skip
 async def send_message(

@@ -9,6 +9,8 @@ from uuid import UUID
 from app.contracts.gateways.messaging import GatewayFailure
 from app.contracts.gateways.whatsapp import WhatsAppGateway
 from app.conversations.inbox.service import MARK_READ
+from app.conversations.media.problems import UploadNotFound
+from app.conversations.media.uploads import carry
 from app.conversations.numbers.service import NumberService
 from app.conversations.sending.dispatch import (
     Dispatch,
@@ -19,6 +21,7 @@ from app.conversations.sending.dispatch import (
 )
 from app.conversations.sending.pacing import TurnLater, pacer_of, pass_line
 from app.conversations.sending.service import SEND
+from app.kernel.files.problems import FileNotFound
 from app.kernel.jobs.service import JobContext, RetryLater
 from app.kernel.work import Actor, Runtime, unit_of_work
 
@@ -38,6 +41,8 @@ async def send(job: JobContext) -> None:
         return
     _not_later(turn)
     if isinstance(turn, Next):
+        if not await _carried(job, message_id):
+            return
         try:
             await pass_line(job.runtime, turn.pace, turn.contact_id, turn.urgency)
         except TurnLater as later:
@@ -69,6 +74,24 @@ async def _deliver(job: JobContext, outgoing: Outgoing) -> None:
         return
     async with job.works() as work:
         await Dispatch(work).accepted(attempt_id, sent)
+
+
+async def _carried(job: JobContext, message_id: UUID) -> bool:
+    """Whether the vendor has what the message carries; it fails when it cannot. Raises
+    RetryLater."""
+    try:
+        await carry(job.runtime, job.works, message_id)
+    except GatewayFailure as failure:
+        async with job.works() as work:
+            again = await Dispatch(work).not_carried(message_id, failure)
+        if again is not None:
+            raise RetryLater(again) from failure
+        return False
+    except (UploadNotFound, FileNotFound):
+        async with job.works() as work:
+            await Dispatch(work).give_up(message_id, "media-lost")
+        return False
+    return True
 
 
 async def mark_read(job: JobContext) -> None:

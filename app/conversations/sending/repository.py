@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from app.conversations.inbox.models import Conversation, Message, MessageAttempt
+from app.conversations.inbox.models import Conversation, Message, MessageAttempt, MessageMedia
 from app.conversations.inbox.problems import ConversationNotFound
 from app.conversations.numbers.models import WhatsAppNumber
 from app.conversations.sending.problems import MessageNotFound
@@ -159,6 +159,12 @@ class SendingRepository(Repository[Message]):
             .where((MessageAttempt.id > through) | through.is_(None))
         )
         return await self.session.scalar(statement) or 0
+
+    async def media(self, message_id: UUID) -> MessageMedia | None:
+        """The medium that a message carries."""
+        mine = MessageMedia.message_id == message_id
+        found: MessageMedia | None = await self.session.scalar(select(MessageMedia).where(mine))
+        return found
 
     async def attempt(self, attempt_id: UUID) -> MessageAttempt | None:
         """One attempt, locked after its message: in this order everywhere."""

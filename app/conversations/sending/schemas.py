@@ -49,12 +49,20 @@ class TemplateMessageIn(_Message):
 
 class MediaMessage(_Message):
     type: Literal["image", "video", "audio", "document", "sticker"]
-    media_id: str = Field(pattern=r"^\d{1,32}$", examples=["1013859600285441"])
+    upload_id: UUID | None = Field(None, description="What was uploaded here to be sent.")
+    media_id: str | None = Field(
+        None,
+        pattern=r"^\d{1,32}$",
+        examples=["1013859600285441"],
+        description="Instead: what WhatsApp has already, by its own id.",
+    )
     caption: str | None = Field(None, max_length=1024)
     filename: str | None = Field(None, max_length=240)
 
     @model_validator(mode="after")
     def _fits(self) -> MediaMessage:
+        if (self.upload_id is None) == (self.media_id is None):
+            raise ValueError("name either upload_id or media_id")
         if self.caption and self.type in ("audio", "sticker"):
             raise ValueError("audio and stickers carry no caption")
         if self.filename and self.type != "document":
@@ -62,7 +70,7 @@ class MediaMessage(_Message):
         return self
 
     def content(self) -> tuple[str, Json, str]:
-        out: Json = {"id": self.media_id}
+        out: Json = {"id": self.media_id} if self.media_id else {}
         if self.caption:
             out["caption"] = self.caption
         if self.filename:

@@ -13,6 +13,7 @@ from uuid import UUID
 from app.contracts.conversations import MessageQueued, MessageSent
 from app.conversations.inbox.models import LIVE, Conversation, Message
 from app.conversations.inbox.problems import ConversationNotLive
+from app.conversations.media.uploads import UploadService
 from app.conversations.numbers.models import WhatsAppNumber
 from app.conversations.sending.problems import (
     ConsentMissing,
@@ -25,6 +26,7 @@ from app.conversations.sending.problems import (
 from app.conversations.sending.repository import SendingRepository
 from app.conversations.sending.rules import BULK, URGENCY, is_open
 from app.conversations.sending.schemas import (
+    MediaMessage,
     MessageIn,
     ReactionMessage,
     TemplateChoice,
@@ -60,7 +62,7 @@ class SendingService:
         """Owe this message, or refuse it without asking the vendor.
 
         Raises ConversationNotFound, ConversationNotLive, NumberInactive, WindowClosed,
-        TemplateNotApproved, ConsentMissing, ReplyTargetUnknown.
+        TemplateNotApproved, ConsentMissing, ReplyTargetUnknown, UploadNotFound, UploadKindDiffers.
         """
         conversation = await self.messages.conversation(conversation_id, lock=True)
         if conversation.status not in LIVE:
@@ -172,6 +174,9 @@ class SendingService:
                 provider_at=at,
             )
         )
+        if isinstance(body, MediaMessage) and body.upload_id is not None:
+            await UploadService(self.work).attach(message, body.upload_id)
+            text = message.text or ""
         if kind != "reaction":
             conversation.last_message_at = max(conversation.last_message_at or at, at)
             conversation.last_message_text = (text or kind)[:_SHOWN]

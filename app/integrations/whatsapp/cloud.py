@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import JsonValue
 
@@ -78,7 +78,7 @@ class CloudApi:
         await self._graph.ask(account, "POST", account.phone_number_id, "messages", json=payload)
 
     async def upload(
-        self, account: WhatsAppAccount, *, name: str, media_type: str, content: bytes
+        self, account: WhatsAppAccount, *, name: str, media_type: str, content: bytes | BinaryIO
     ) -> str:
         found = await self._graph.ask(
             account,
@@ -90,6 +90,27 @@ class CloudApi:
             files={"file": (name, content, media_type)},
         )
         return str(found["id"])
+
+    async def upload_session(
+        self, account: WhatsAppAccount, *, name: str, media_type: str, size: int
+    ) -> str:
+        params = {"file_name": name, "file_length": str(size), "file_type": media_type}
+        # ``app``: the application that the token belongs to.
+        found = await self._graph.ask(account, "POST", "app", "uploads", params=params)
+        return str(found["id"])
+
+    async def upload_sample(
+        self, account: WhatsAppAccount, session: str, content: bytes, offset: int
+    ) -> str:
+        found = await self._graph.ask(
+            account, "POST", session, deadline_s=TRANSFER_S, content=content,
+            headers={"file_offset": str(offset), "content-type": "application/octet-stream"},
+        )  # fmt: skip
+        return str(found["h"])
+
+    async def upload_offset(self, account: WhatsAppAccount, session: str) -> int:
+        found = await self._graph.ask(account, "GET", session)
+        return int(found.get("file_offset", 0))
 
     async def media(self, account: WhatsAppAccount, media_id: str) -> MediaInfo:
         found = await self._graph.ask(

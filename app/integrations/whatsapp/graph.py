@@ -63,10 +63,10 @@ class Graph:
         failure: GatewayFailure
         try:
             http = self._client(account)
+            headers = {**_bearer(account), **options.pop("headers", {})}
+            url = self.url(account, *path)
             async with asyncio.timeout(deadline_s):
-                response = await http.request(
-                    method, self.url(account, *path), headers=_bearer(account), **options
-                )
+                response = await http.request(method, url, headers=headers, **options)
             answer = _answer(response)
         except TimeoutError:
             failure = _unanswered(method, "deadline")

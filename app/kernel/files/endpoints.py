@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 from typing import Annotated, Any
+from urllib.parse import quote
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
@@ -33,7 +34,7 @@ from app.kernel.files.problems import (
 )
 from app.kernel.files.rules import LARGEST_BYTES, Span, asked_span
 from app.kernel.files.schemas import FileRead, Visibility
-from app.kernel.files.service import FileService, content, served, store_file
+from app.kernel.files.service import FileService, Served, content, served, store_file
 from app.kernel.limits import LimitReached
 from app.kernel.work import Works, runtime_of, service
 
@@ -133,7 +134,11 @@ async def delete_file(file_id: UUID, files: Files) -> None:
     },
 )
 async def download_file(
-    request: Request, key: str, expires: int | None = None, signature: str | None = None
+    request: Request,
+    key: str,
+    expires: int | None = None,
+    signature: str | None = None,
+    name: Annotated[str | None, Query(max_length=240, description="Part of a signed link.")] = None,
 ) -> Response:
     """An uploaded file: public to whoever knows its path, private by a signed link.
 
@@ -142,22 +147,14 @@ async def download_file(
     set of headers that keeps browsers strict, one kind of link, and a bucket closed to the world.
     """
     runtime = runtime_of(request)
-    found = await served(runtime, key, expires, signature)
+    found = await served(runtime, key, expires, signature, name)
     request.scope["meta"].content = "file"
     etag = f'"{PurePosixPath(key).stem}"'
-    headers = {
-        "Accept-Ranges": "bytes",
-        "Cache-Control": "public, max-age=31536000, immutable"
-        if found.fresh_s is None
-        else f"private, max-age={found.fresh_s}",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "ETag": etag,
-    }
+    headers = _strict(found, etag)
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    if not found.kind.inline:
-        name = f"{PurePosixPath(key).stem[:12]}.{found.kind.extension}"
-        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    if not found.kind.inline or (name and found.fresh_s is not None):
+        headers["Content-Disposition"] = _disposition(found, key, name)
     span = _span(request, found.size, etag)
     if span is not None:
         last = span.start + span.length - 1
@@ -170,6 +167,27 @@ async def download_file(
         headers=headers,
         media_type=found.kind.media_type,
     )
+
+
+def _strict(found: Served, etag: str) -> dict[str, str]:
+    """What keeps a browser from doing more with the bytes than showing them."""
+    public, private = "public, max-age=31536000, immutable", f"private, max-age={found.fresh_s}"
+    return {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": public if found.fresh_s is None else private,
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "ETag": etag,
+    }
+
+
+def _disposition(found: Served, key: str, name: str | None) -> str:
+    """RFC 6266: the name of a signed link, every byte of it quoted; else one by the hash."""
+    plain = f"{PurePosixPath(key).stem[:12]}.{found.kind.extension}"
+    how = "inline" if found.kind.inline else "attachment"
+    if not name or found.fresh_s is None:
+        return f'{how}; filename="{plain}"'
+    quoted = quote(name, safe="", errors="replace")
+    return f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quoted}"
 
 
 def _span(request: Request, size: int, etag: str) -> Span | None:

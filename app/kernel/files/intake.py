@@ -26,6 +26,8 @@ class Incoming:
     content: BinaryIO
     name: str
     declared: str | None
+    kind: Kind | None = None
+    """What a slice with rules of its own found it to be; None: one of ``KINDS``, by its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ async def prepare(runtime: Runtime, incoming: Incoming) -> Prepared:
     """Raises UnsupportedFile, FileTypeMismatch, FileTooLarge, ImageUnreadable, ImageAnimated,
     ImageTooLarge.
     """
-    kind = await asyncio.to_thread(_examined, incoming)
+    kind = incoming.kind
+    if kind is None:
+        kind = await asyncio.to_thread(_examined, incoming)
     if not kind.is_image:
         return await asyncio.to_thread(_measured, incoming, kind)
     places = runtime.caches.setdefault("files.images", asyncio.Semaphore(_AT_ONCE))

@@ -165,6 +165,9 @@ class FileRepository(Repository[StoredFile]):
     async def every(self) -> Sequence[StoredFile]:
         return await self.all(self.query())
 
+    async def some(self, ids: Collection[UUID]) -> Sequence[StoredFile]:
+        return await self.all(self.query().where(StoredFile.id.in_(ids)))
+
     async def erasing(self, ids: Collection[UUID]) -> Sequence[StoredFile]:
         """Those of the ids whose bytes are to go."""
         found = select(StoredFile).where(StoredFile.id.in_(ids), StoredFile.state == "erasing")

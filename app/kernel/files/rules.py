@@ -19,7 +19,7 @@ THUMBNAIL_SIDES = (160, 480, 1024)
 """Longest sides, in pixels; each image has them all, none larger than the image itself."""
 _KEY = re.compile(
     r"([tp])/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/[0-9a-f]{64}"
-    r"(?:\.(jpg|png|webp|mp4|webm|pdf)|-(?:160|480|1024)\.(webp))"
+    r"(?:\.(jpg|png|webp|mp4|webm|pdf|ogg|mp3|m4a|aac|amr|3gp|bin)|-(?:160|480|1024)\.(webp))"
 )
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
@@ -46,6 +46,23 @@ def _is_webp(head: bytes) -> bool:
 
 def _is_mp4(head: bytes) -> bool:
     return head[4:8] == b"ftyp" and head[8:12] in _BRANDS
+
+
+def _is_boxed(head: bytes) -> bool:
+    return head[4:8] == b"ftyp"
+
+
+def _is_3gp(head: bytes) -> bool:
+    return _is_boxed(head) and head[8:11] in (b"3gp", b"3g2")
+
+
+def _is_mp3(head: bytes) -> bool:
+    # A tag, or the sync word of MPEG audio of layer III.
+    return head[:3] == b"ID3" or (head[:1] == b"\xff" and len(head) > 1 and head[1] & 0xE6 == 0xE2)
+
+
+def _is_aac(head: bytes) -> bool:
+    return head[:1] == b"\xff" and len(head) > 1 and head[1] & 0xF6 == 0xF0
 
 
 def _is_webm(head: bytes) -> bool:
@@ -82,7 +99,22 @@ KINDS = (
         inline=False,
     ),
 )
-BY_EXTENSION = {kind.extension: kind for kind in KINDS}
+
+_CHAT_BYTES = 16 * _MB
+CHAT_KINDS = (
+    Kind("ogg", "audio/ogg", _CHAT_BYTES, lambda head: head[:4] == b"OggS", frozenset({"ogg"})),
+    Kind("mp3", "audio/mpeg", _CHAT_BYTES, _is_mp3, frozenset({"mp3"})),
+    Kind("m4a", "audio/mp4", _CHAT_BYTES, _is_boxed, frozenset({"m4a", "mp4"})),
+    Kind("aac", "audio/aac", _CHAT_BYTES, _is_aac, frozenset({"aac"})),
+    Kind("amr", "audio/amr", _CHAT_BYTES, lambda head: head[:5] == b"#!AMR", frozenset({"amr"})),
+    Kind("3gp", "video/3gpp", _CHAT_BYTES, _is_3gp, frozenset({"3gp", "3gpp"})),
+    Kind(
+        "bin", "application/octet-stream", 100 * _MB, lambda head: True, frozenset(), inline=False
+    ),
+)
+"""What people send each other besides: kept when a slice says so, never taken by the upload of
+files. ``bin`` is any document that no browser may show, whatever its sender calls it."""
+BY_EXTENSION = {kind.extension: kind for kind in (*KINDS, *CHAT_KINDS)}
 
 
 def detect(head: bytes) -> Kind | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import quote
 from uuid import UUID
 
 from app.contracts.gateways.storage import StorageFailed
@@ -91,6 +92,18 @@ class FileService:
         """One file, with links that work now. Raises FileNotFound."""
         return self._shown(await self.files.get(file_id))
 
+    async def linked(self, named: Mapping[UUID, str | None]) -> dict[UUID, FileRead]:
+        """The files of these ids that there are, with links under which browsers save them by
+        the names given."""
+        files = await self.files.some(list(named)) if named else []
+        return {file.id: self._shown(file, named[file.id]) for file in files}
+
+    async def keep(self, file_id: UUID) -> StoredFile:
+        """A file of any visibility that this Work is about to refer to: it is not removed before
+        the Work ends. Raises FileNotFound.
+        """
+        return await self.files.get(file_id, lock=True)
+
     async def held(self, ids: Collection[UUID]) -> frozenset[UUID]:
         """Those of the ids that may be referred to in public; none is removed before this Work
         ends, and from then on the reference itself keeps it.
@@ -163,6 +176,11 @@ class FileService:
             self._queue(stuck)
         return len(orphans), freed
 
+    async def unused(self, before: datetime, most: int) -> tuple[int, int]:
+        """What ``collect`` would find: how many files, and how many bytes."""
+        found = await self.files.lock_orphans(before, most)
+        return len(found), sum(file.stored_bytes for file in await self.files.some(found))
+
     async def keys_to_erase(self, ids: Collection[UUID]) -> list[str]:
         """Every key whose bytes are to go, thumbnails first."""
         return _keys(await self.files.erasing(ids))
@@ -185,11 +203,11 @@ class FileService:
     def _queue(self, ids: Collection[UUID]) -> None:
         self.work.enqueue(ERASE, {"file_ids": [str(file_id) for file_id in ids]})
 
-    def _shown(self, file: StoredFile) -> FileRead:
+    def _shown(self, file: StoredFile, name: str | None = None) -> FileRead:
         keys = {side: thumbnail_key(file.key, side) for side in THUMBNAIL_SIDES}
         return FileRead(
             **{name: getattr(file, name) for name in FileRead.model_fields if hasattr(file, name)},
-            url=self._url(file.key, is_public=file.is_public),
+            url=self._url(file.key, is_public=file.is_public, name=name),
             thumbnails={
                 str(side): self._url(key, is_public=file.is_public)
                 for side, key in keys.items()
@@ -197,12 +215,13 @@ class FileService:
             },
         )
 
-    def _url(self, key: str, *, is_public: bool) -> str:
+    def _url(self, key: str, *, is_public: bool, name: str | None = None) -> str:
         if is_public:
             return f"/media/{key}"
         expires = int((now() + LINK_LIFE).timestamp())
-        tag = _signer(self.work.runtime).tag(_signed(key, expires))
-        return f"/media/{key}?expires={expires}&signature={tag}"
+        tag = _signer(self.work.runtime).tag(_signed(key, expires, name))
+        called = f"&name={quote(name, safe='')}" if name else ""
+        return f"/media/{key}?expires={expires}&signature={tag}{called}"
 
 
 async def queue_cleaning(runtime: Runtime) -> None:
@@ -236,7 +255,11 @@ class Served:
 
 
 async def served(
-    runtime: Runtime, key: str, expires: int | None = None, signature: str | None = None
+    runtime: Runtime,
+    key: str,
+    expires: int | None = None,
+    signature: str | None = None,
+    name: str | None = None,
 ) -> Served:
     """The file behind a key. Raises FileNotFound, FileLinkExpired, StorageUnavailable.
 
@@ -247,7 +270,7 @@ async def served(
     place = place_of_key(key)
     if place is None:
         raise FileNotFound()
-    fresh_s = None if place.is_public else _left(runtime, key, expires, signature)
+    fresh_s = None if place.is_public else _left(runtime, key, expires, signature, name)
     try:
         size = await runtime.storage.size(key)
     except StorageFailed as error:
@@ -262,10 +285,12 @@ def content(runtime: Runtime, key: str, start: int, length: int) -> AsyncIterato
     return runtime.storage.read(key, start, length)
 
 
-def _left(runtime: Runtime, key: str, expires: int | None, signature: str | None) -> int:
+def _left(
+    runtime: Runtime, key: str, expires: int | None, signature: str | None, name: str | None
+) -> int:
     """Seconds for which a signed link still holds."""
     try:
-        _signer(runtime).check(_signed(key, expires or 0), signature or "")
+        _signer(runtime).check(_signed(key, expires or 0, name), signature or "")
     except SignatureInvalid as error:
         raise FileNotFound() from error
     left = (expires or 0) - int(now().timestamp())
@@ -274,8 +299,9 @@ def _left(runtime: Runtime, key: str, expires: int | None, signature: str | None
     return left
 
 
-def _signed(key: str, expires: int) -> bytes:
-    return f"{expires}\n{key}".encode()
+def _signed(key: str, expires: int, name: str | None = None) -> bytes:
+    # No key of ours holds a line break, so nothing can be moved from one part to another.
+    return "\n".join([str(expires), key, *([name] if name else [])]).encode(errors="replace")
 
 
 def _signer(runtime: Runtime) -> Signer:

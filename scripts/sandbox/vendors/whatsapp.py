@@ -60,6 +60,7 @@ class WhatsApp(Vendor):
             "/messages": ["POST"],
             "/media": ["POST"],
             "/bytes": ["GET"],
+            "/uploads": ["POST"],
             "/message_templates": ["GET", "POST", "DELETE"],
             "/phone_numbers": ["GET"],
             "/register": ["POST"],
@@ -71,6 +72,9 @@ class WhatsApp(Vendor):
 
     async def body_of(self, request: Request) -> JsonValue:
         """An upload is kept as what it says of itself."""
+        if "octet-stream" in request.headers.get("content-type", ""):
+            request.state.content = await request.body()
+            return f"{len(request.state.content)} bytes"
         if "multipart" not in request.headers.get("content-type", ""):
             return await parsed_body(request)
         await request.body()
@@ -110,11 +114,11 @@ class WhatsApp(Vendor):
 
     def receive(self, request: Request, entry: Received) -> Reply:
         node = request.path_params["node"]
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            return refused(104, "An access token is required to request this resource.")
-        if "wrong" in token or (self.config.tokens and token not in self.config.tokens):
-            return refused(190, f"Malformed access token {token}")
+        stranger = self._stranger(request)
+        if stranger is not None:
+            return stranger
+        if node.startswith("upload:") or (node == "app" and request.method == "POST"):
+            return self._sample(request, node)
         if not _VERSION.fullmatch(request.path_params["version"]) or not node.isdecimal():
             return refused(100, f"Unsupported post request. Object with ID '{node}' does not exist")
         edge = request.url.path.rpartition("/")[2]
@@ -128,6 +132,27 @@ class WhatsApp(Vendor):
             return self._number(request, node, edge, entry)
         except Refused as found:
             return refused(found.code, found.details)
+
+    def _stranger(self, request: Request) -> Reply | None:
+        """The refusal of who brings no token that holds."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return refused(104, "An access token is required to request this resource.")
+        if "wrong" in token or (self.config.tokens and token not in self.config.tokens):
+            return refused(190, f"Malformed access token {token}")
+        return None
+
+    def _sample(self, request: Request, node: str) -> Reply:
+        """A resumable upload: begun, continued from an offset, asked how far it got."""
+        samples, query = self.account.samples, request.query_params
+        if node == "app":
+            return samples.begin(query.get("file_length", ""), query.get("file_type", ""))
+        if request.method == "GET":
+            return samples.told(node)
+        cut = self.config.upload_cuts > 0
+        self.config.upload_cuts -= cut
+        offset = request.headers.get("file_offset", "")
+        return samples.go_on(node, offset, getattr(request.state, "content", b""), cut=cut)
 
     def _message(self, phone: str, entry: Received) -> Reply:
         message = check(entry.body)
@@ -149,7 +174,7 @@ class WhatsApp(Vendor):
         if edge == "media":
             return self.account.upload(entry.body, getattr(request.state, "content", b""))
         if edge == "bytes":
-            return self.account.bytes_of(node, request.query_params.get("oe", ""))
+            return self.account.bytes_of(node, request.query_params.get("oe", ""), self.config)
         body = entry.body if isinstance(entry.body, dict) else {}
         if edge == "register":
             pin = str(body.get("pin", ""))
@@ -170,7 +195,8 @@ class WhatsApp(Vendor):
             row = account.edit(node, entry.body)
             return Reply(200, {"success": True}, "accepted", after=lambda: self._review(row, entry))
         if node in account.media and request.method == "GET":
-            address = str(request.base_url) + f"graph/{request.path_params['version']}"
+            root = self.config.media_host or str(request.base_url).rstrip("/")
+            address = f"{root}/graph/{request.path_params['version']}"
             return account.described(node, address, self.config.media_url_s)
         if node in account.media and request.method == "DELETE":
             return account.forget(node)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import secrets
 import time
 from collections import deque
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count
 
 from pydantic import JsonValue
-from starlette.responses import Response
+from starlette.responses import StreamingResponse
 
 from scripts.sandbox.vendors.base import Reply
+from scripts.sandbox.vendors.whatsapp_notices import WhatsAppConfig
 from scripts.sandbox.vendors.whatsapp_rules import ERRORS, Object, Refused, error_body
 
 _PAIR_S = 6.0
@@ -20,6 +24,7 @@ _MB = 1024 * 1024
 _LARGEST = {"image": 5 * _MB, "audio": 16 * _MB, "video": 16 * _MB}
 _PAGE = 100
 _BUTTONS = 10
+_PIECE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,37 @@ class Limits:
 
 
 @dataclass(slots=True)
+class Samples:
+    """Upload sessions of samples for templates' headers."""
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    held: dict[str, bytes] = field(default_factory=dict)
+
+    def begin(self, size: str, media_type: str) -> Reply:
+        if not size.isdecimal() or "/" not in media_type:
+            return refused(100, "(#100) file_length and file_type are required")
+        session = f"upload:{secrets.token_urlsafe(18)}"
+        self.sizes[session], self.held[session] = int(size), b""
+        return Reply(200, {"id": session}, "accepted")
+
+    def told(self, session: str) -> Reply:
+        if session not in self.sizes:
+            return refused(100, "Upload session does not exist")
+        return Reply(200, {"id": session, "file_offset": len(self.held[session])}, "accepted")
+
+    def go_on(self, session: str, offset: str, content: bytes, *, cut: bool) -> Reply:
+        if session not in self.sizes or offset != str(len(self.held[session])):
+            return refused(100, "(#100) The parameter file_offset is not where the upload stands.")
+        self.held[session] += content[: len(content) // 2] if cut else content
+        if cut:
+            return Reply(502, "<html><body>Bad gateway</body></html>", "refused")
+        if len(self.held[session]) != self.sizes[session]:
+            return refused(100, "(#100) The file is not as long as file_length said.")
+        digest = hashlib.sha256(self.held[session]).hexdigest()
+        return Reply(200, {"h": f"4::{digest[:40]}"}, "accepted")
+
+
+@dataclass(slots=True)
 class Account:
     """What outlives one request; numbers and WABAs exist as soon as somebody names them."""
 
@@ -42,6 +78,7 @@ class Account:
     blocked: set[str] = field(default_factory=set)
     typed: dict[str, float] = field(default_factory=dict)
     """When each person last wrote."""
+    samples: Samples = field(default_factory=Samples)
     _pairs: dict[tuple[str, str], deque[float]] = field(default_factory=dict)
     _numbers: dict[str, deque[float]] = field(default_factory=dict)
     _ids: count[int] = field(default_factory=lambda: count(1_000_000_000_000_001))
@@ -84,16 +121,24 @@ class Account:
         }
         return Reply(200, body, "accepted")
 
-    def bytes_of(self, media_id: str, expires: str) -> Reply:
+    def bytes_of(self, media_id: str, expires: str, play: WhatsAppConfig) -> Reply:
         known = self.media.get(media_id)
         if known is None or not expires.isdecimal() or int(expires) / 1000 < time.time():
             return Reply(404, "<html><body>URL signature expired</body></html>", "refused")
+        if play.media_errors:
+            play.media_errors -= 1
+            return Reply(503, "<html><body>Try again</body></html>", "refused")
         content, media_type = known
+        if play.media_wrong:
+            play.media_wrong -= 1
+            content = content[:-1] + bytes([content[-1] ^ 1])
+        content += bytes(play.media_extra)
+        pieces = dripping(content, play.media_slow_ms)
         return Reply(
             200,
             f"{len(content)} bytes",
             "accepted",
-            respond=lambda: Response(content, media_type=media_type),
+            respond=lambda: StreamingResponse(pieces, media_type=media_type),
         )
 
     def forget(self, media_id: str) -> Reply:
@@ -149,6 +194,13 @@ class Account:
         return Reply(200, {"success": True}, "accepted")
 
 
+async def dripping(content: bytes, pause_ms: int) -> AsyncIterator[bytes]:
+    """The bytes in pieces, with a pause before each."""
+    for start in range(0, len(content), _PIECE):
+        await asyncio.sleep(pause_ms / 1000)
+        yield content[start : start + _PIECE]
+
+
 def check_template(given: Object) -> None:
     """Refuse what the review would never see. Raises Refused."""
     for needed in ("name", "language", "category", "components"):
@@ -161,11 +213,22 @@ def check_template(given: Object) -> None:
     if not any(str(part.get("type")).upper() == "BODY" for part in parts):
         raise Refused(100, "(#100) A template needs a component of type BODY")
     for part in parts:
+        check_sample(part)
         buttons = part.get("buttons")
         if isinstance(buttons, list) and len(buttons) > _BUTTONS:
             raise Refused(100, "(#100) A template takes at most 10 buttons")
         if len(str(part.get("text", ""))) > 1024:
             raise Refused(100, "(#100) A component's text is too long")
+
+
+def check_sample(part: Object) -> None:
+    """A header of a medium shows one that was uploaded. Raises Refused."""
+    if str(part.get("format", "")).upper() not in ("IMAGE", "VIDEO", "DOCUMENT"):
+        return
+    match part.get("example"):
+        case {"header_handle": [str(handle), *_]} if handle.startswith("4::"):
+            return
+    raise Refused(100, "(#100) The header needs an example of header_handle")
 
 
 def refused(code: int, details: str = "") -> Reply:

@@ -37,6 +37,12 @@ class WhatsAppConfig(VendorConfig):
     )
     unreachable: list[str] = Field(default=[], description="phones that answer 131026")
     media_url_s: float = Field(default=300, ge=0, description="how long a medium's address works")
+    media_errors: int = Field(default=0, ge=0, description="answer the next n downloads with 503")
+    media_wrong: int = Field(default=0, ge=0, description="other bytes for the next n downloads")
+    media_extra: int = Field(default=0, ge=0, description="bytes appended beyond what is claimed")
+    media_slow_ms: int = Field(default=0, ge=0, le=60_000, description="before each 64 KiB")
+    media_host: str = Field(default="", description="origin in a medium's address; empty: ours")
+    upload_cuts: int = Field(default=0, ge=0, description="take half of the next n samples")
     review: Literal["approve", "reject", "hold"] = "approve"
     review_ms: int = Field(default=100, ge=0, le=60_000)
     quality: Literal["GREEN", "YELLOW", "RED", "UNKNOWN"] = "GREEN"
