@@ -49,6 +49,16 @@ def own_column(key: ForeignKeyConstraint) -> str:
     return column
 
 
+def is_child_once(table: Table, key: ForeignKeyConstraint) -> bool:
+    """Whether another key than this one allows a parent a single row here."""
+    others = {own_column(other) for other in references(table)} - {own_column(key)}
+    return any(
+        isinstance(c, UniqueConstraint) and {n.name for n in c.columns} - {"tenant_id"} <= others
+        for c in table.constraints
+        if {n.name for n in c.columns} - {"tenant_id"}
+    )
+
+
 def row_of(table: Table, parents: dict[str, UUID]) -> dict[str, Any]:
     """Values for a fresh row: required columns, and every reference to a row in ``parents``."""
     values: dict[str, Any] = {"id": new_id()}
