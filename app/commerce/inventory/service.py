@@ -31,6 +31,7 @@ from app.commerce.stores.problems import StoreNotFound
 from app.contracts.commerce import CatalogChanged, StockDrifted, StockLow, StockReported
 from app.core.pagination import Page, PageRequest
 from app.core.tabular import csv_lines
+from app.kernel.audit.service import AuditService
 from app.kernel.work import Work, WorkFactory
 
 _REPORTED = 50
@@ -87,7 +88,9 @@ class InventoryService:
         return await self.stock.movements(page, wanted)
 
     async def report_low(self, report_id: UUID) -> None:
-        """Tell which items are at their alert level or below; silent when none is."""
+        """Tell which items are at their alert level or below, once; silent when none is."""
+        if await AuditService(self.work).is_told(report_id):
+            return
         found = await self.stock.levels(PageRequest(limit=_REPORTED), LevelFilter(low=True))
         if found.items:
             self.work.publish(
@@ -104,10 +107,10 @@ class InventoryService:
         return Drifts(found[:_DRIFTS], len(found) > _DRIFTS)
 
     async def check(self, check_id: UUID) -> None:
-        """Tell the staff and the metrics what does not add up; silent when everything does."""
+        """Tell the staff, once, and the metrics what does not add up; silent when all does."""
         found = await self.drifts()
         self.work.runtime.vitals.found("stock", len(found.items))
-        if found.items:
+        if found.items and not await AuditService(self.work).is_told(check_id):
             self.work.publish(
                 StockDrifted(
                     stock_check_id=check_id,

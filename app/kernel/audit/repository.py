@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BindParameter, bindparam
+from uuid import UUID
+
+from sqlalchemy import BindParameter, bindparam, select
 
 from app.core.ids import id_after, id_before
 from app.core.pagination import Page, PageRequest
@@ -39,3 +41,8 @@ class AuditRepository(Repository[AuditEntry]):
                 AuditEntry.created_at < wanted.until, AuditEntry.id < id_after(wanted.until)
             )
         return await self.page(statement, page)
+
+    async def has(self, resource_id: UUID) -> bool:
+        """Whether there is an entry about this."""
+        found = select(AuditEntry.id).where(AuditEntry.resource_id == resource_id).limit(1)
+        return await self.session.scalar(found) is not None

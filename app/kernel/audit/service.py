@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import asdict, replace
+from uuid import UUID
 
 from app.core.pagination import Page, PageRequest
 from app.core.tabular import csv_lines
@@ -51,3 +52,7 @@ class AuditService:
     async def own(self, who: Identity, page: PageRequest, wanted: AuditFilter) -> Page[AuditEntry]:
         """What this member did themselves."""
         return await self.matching(page, replace(wanted, actor_id=who.user_id))
+
+    async def is_told(self, resource_id: UUID) -> bool:
+        """Whether anything was told of this: for jobs whose only effect is to tell, run again."""
+        return await self.entries.has(resource_id)
