@@ -24,6 +24,8 @@ def free_port() -> int:
 class ServerProcess:
     """``uvicorn app.main:app`` as production runs it, on its own port."""
 
+    application = "app.main:app"
+
     def __init__(self, environment: dict[str, str], **overrides: str) -> None:
         self.environment = {**environment, "WORKER_IN_PROCESS": "false", **overrides}
         self.port = free_port()
@@ -32,7 +34,7 @@ class ServerProcess:
 
     async def start(self) -> None:
         """Start and wait until it answers."""
-        command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port)]
+        command = [sys.executable, "-m", "uvicorn", self.application, "--port", str(self.port)]
         command += [
             "--loop",
             "uvloop",
