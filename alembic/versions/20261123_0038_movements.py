@@ -21,10 +21,13 @@ def _forget(tables: tuple[str, ...]) -> str:
     )
 
 
+# With its owner's rights: the tenant's role only adds to the ledger.
 _STORE = """
-CREATE FUNCTION forget_store() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION forget_store() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-  DELETE FROM stock_movements WHERE tenant_id = OLD.tenant_id AND store_id = OLD.id;
+  DELETE FROM stock_movements
+  WHERE tenant_id = coalesce(app_tenant_id(), OLD.tenant_id) AND store_id = OLD.id;
   RETURN NULL;
 END $$
 """
@@ -34,6 +37,7 @@ def upgrade() -> None:
     op.drop_constraint(_KEY, "stock_movements", type_="foreignkey")
     op.execute(_forget((*_TABLES, "stock_movements")))
     op.execute(_STORE)
+    op.execute("REVOKE ALL ON FUNCTION forget_store() FROM PUBLIC")
     op.execute(
         "CREATE TRIGGER forget_store AFTER DELETE ON stores "
         "FOR EACH ROW EXECUTE FUNCTION forget_store()"

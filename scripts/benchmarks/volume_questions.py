@@ -30,6 +30,8 @@ ASIDE = {
     r".*/callback": "answers a vendor's redirect",
     r"/api/v1/(connections/\{|signature-providers/).*": "asks one vendor's settings by key",
     r"/api/v1/canned-replies/\{.*": "one text by its key",
+    r"/api/v1/messages/\{message_id\}/media": "one medium by its message",
+    r"/api/v1/message-uploads/\{.*": "one upload by its key",
     r"/api/v1/auth/totp": "one row of the caller",
     r"/api/v1/(billing|admin/billing).*": "the shop of the bench has no subscription",
 }

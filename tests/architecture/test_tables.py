@@ -46,6 +46,7 @@ SEQUENCES = {"pgqueuer_id_seq"}
 AS_OWNER = {
     "find_contacts": "LIKE may use its index only past row level security; scoped by itself",
     "find_products": "LIKE and <% may use their index only past it; scoped by itself",
+    "forget_store": "a tenant only adds to its ledger; what goes is its own store's",
     "keep_whatsapp_route": "routes are a system table; the tenant is the transaction's own",
     "find_messages": "the same",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 from sqlalchemy import BindParameter, bindparam, select
@@ -11,6 +12,8 @@ from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
 from app.kernel.audit.models import AuditEntry
 from app.kernel.audit.schemas import AuditFilter
+
+_NAME = re.compile(r"[a-z0-9_.]{1,100}")
 
 
 class AuditRepository(Repository[AuditEntry]):
@@ -27,8 +30,10 @@ class AuditRepository(Repository[AuditEntry]):
                 statement = statement.where(column == value)
         for name, word in (("action", wanted.action), ("resource", wanted.resource)):
             if word is not None:
-                # In the text of the statement: only so may it use the partial index.
-                said: BindParameter[str] = bindparam(name, word, literal_execute=True)
+                # In the text of the statement: only so may it use the partial index. What is no
+                # name goes as a parameter, as everything else that comes from outside.
+                is_name = _NAME.fullmatch(word) is not None
+                said: BindParameter[str] = bindparam(name, word, literal_execute=is_name)
                 statement = statement.where(getattr(AuditEntry, name) == said)
         if wanted.resources is not None:
             statement = statement.where(AuditEntry.resource.in_(wanted.resources))
