@@ -15,10 +15,11 @@ from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app import wiring
+from app import USUAL_COLLECTIONS, wiring
 from app.core import logging as logs
 from app.core import problems
 from app.core.database import verify_isolation
+from app.core.routing import IndexedRouter
 from app.core.settings import Settings, settings
 from app.core.vitals import Vitals
 from app.kernel import docs, openapi
@@ -58,6 +59,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # walked again by every full collection.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*USUAL_COLLECTIONS)
     try:
         yield
     finally:
@@ -115,6 +117,12 @@ def create_app(config: Settings | None = None) -> Largo:
         responses={422: problems.problems(problems.Invalid)[422]},
         # Traces are ours (core/tracing): the framework's own would tell exceptions' messages.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    api.router = IndexedRouter(
+        routes=api.router.routes,
+        dependency_overrides_provider=api,
+        lifespan=_lifespan,
+        responses=api.router.responses,
     )
     runtime = build_runtime(config)
     api.state.runtime = runtime

@@ -32,6 +32,7 @@ def lazy(name: str) -> ModuleType:
     """
     if name in sys.modules:
         return sys.modules[name]
-    if importlib.util.find_spec(name) is None:
+    # Of the package alone: to look for a module inside of it, Python would import it.
+    if importlib.util.find_spec(name.partition(".")[0]) is None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     return _Library(name)

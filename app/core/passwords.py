@@ -56,7 +56,7 @@ class Passwords:
         )
         self._threads = ThreadPoolExecutor(2, "passwords", initializer=_yield_to_others)
         # Compared with when the account does not exist, so that both answers take as long.
-        self._dummy = self._context.hash("no such account")
+        self._dummy = self._threads.submit(self._context.hash, "no such account")
 
     async def hash(self, password: str) -> str:
         hashed: str = await self._run(self._context.hash, password)
@@ -64,11 +64,13 @@ class Passwords:
 
     async def verify(self, password: str, hashed: str | None) -> Verdict:
         """Check ``password``; ``hashed`` None takes the same time and fails."""
-        ok, upgraded = await self._run(self._check, password, hashed or self._dummy)
+        ok, upgraded = await self._run(self._check, password, hashed)
         return Verdict(ok and hashed is not None, upgraded if hashed else None)
 
-    def _check(self, password: str, hashed: str) -> tuple[bool, str | None]:
-        found: tuple[bool, str | None] = self._context.verify_and_update(password, hashed)
+    def _check(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
+        found: tuple[bool, str | None] = self._context.verify_and_update(
+            password, hashed or self._dummy.result()
+        )
         return found
 
     async def _run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

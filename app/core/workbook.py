@@ -6,10 +6,17 @@ import io
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime, time
+from typing import TYPE_CHECKING
 from xml.etree.ElementTree import ParseError
 
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
+from app.core.lazy import lazy
+
+if TYPE_CHECKING:
+    import openpyxl
+    from openpyxl.utils import exceptions as openpyxl_errors
+else:
+    openpyxl = lazy("openpyxl")  # 8 MB that only a spreadsheet needs
+    openpyxl_errors = lazy("openpyxl.utils.exceptions")
 
 _LARGEST_UNPACKED = 256 * 1024 * 1024
 """A workbook is a ZIP archive, and a small one may unpack to fill the memory."""
@@ -27,11 +34,13 @@ def sheet_rows(data: bytes) -> Iterator[tuple[int, list[str]]]:
             unpacked = sum(part.file_size for part in archive.infolist())
         if unpacked > _LARGEST_UNPACKED:
             raise NoWorkbook("This spreadsheet is too large: save it as CSV and try again.")
-        book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         sheet = book.worksheets[0]
         for line, cells in enumerate(sheet.iter_rows(values_only=True, max_col=_WIDEST), start=1):
             yield line, [_text(value) for value in cells]
-    except (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, IndexError) as error:
+    except (
+        zipfile.BadZipFile, openpyxl_errors.InvalidFileException, ParseError, KeyError, IndexError,
+    ) as error:  # fmt: skip
         raise NoWorkbook(
             "This spreadsheet cannot be opened: save it as CSV and try again."
         ) from error
