@@ -8,11 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from app.contracts.conversations import ServiceLate
 from app.conversations.inbox import jobs
 from app.conversations.inbox.models import Conversation
+from app.conversations.inbox.repository import ConversationRepository
 from app.conversations.inbox.service import InboxService
 from app.core.clock import now
 from app.kernel.audit.models import AuditEntry
@@ -238,3 +239,16 @@ async def test_who_was_away_misses_nothing_and_hears_nothing_twice(
         await listener.until(lambda: len(listener.of(name)) >= 22)
         seen += [f.id for f in listener.of(name)]
     assert len(seen) == len(set(seen)) == 25
+
+
+async def test_one_connection_opens_many_conversations(world: World) -> None:
+    """From the sixth time on Postgres may use a general plan, in which parameters have no value."""
+    number_id = await make_number(world)
+    people = [(await make_contact(world, f"Pessoa {n}"))[0] for n in range(12)]
+    async with world.work() as work:
+        inbox = ConversationRepository(work.session)
+        await work.session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        made = [await inbox.open(person, number_id, None) for person in people]
+        again = [await inbox.open(person, number_id, None) for person in people]
+    assert [is_new for _, is_new in made] == [True] * 12
+    assert again == [(id, False) for id, _ in made]

@@ -19,6 +19,10 @@ from app.core.model import TenantModel, unique_within_tenant, within_tenant
 
 STATUSES = ("open", "pending", "closed", "archived")
 LIVE = ("open", "pending")
+IS_LIVE = text("status IN ('open', 'pending')")
+"""Of the index that holds one live conversation of a person and number; where a statement names it
+(ON CONFLICT), the values must be written out: Postgres's sixth, general plan cannot read them
+from parameters and fails."""
 PRIORITIES = ("low", "medium", "high", "urgent")
 DIRECTIONS = ("in", "out")
 AUTHORS = ("contact", "user", "bot", "campaign", "system", "phone_app")
@@ -48,7 +52,7 @@ class Conversation(TenantModel):
             "contact_id",
             "number_id",
             unique=True,
-            postgresql_where=text("status IN ('open', 'pending')"),
+            postgresql_where=IS_LIVE,
         ),
         within_tenant("contact_id", "contacts"),
         within_tenant("number_id", "whatsapp_numbers"),

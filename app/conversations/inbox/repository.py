@@ -11,6 +11,7 @@ from sqlalchemy import and_, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from app.conversations.inbox.models import (
+    IS_LIVE,
     LIVE,
     AgentTurn,
     AssignmentSetting,
@@ -133,7 +134,7 @@ class ConversationRepository(Repository[Conversation]):
             )
             .on_conflict_do_nothing(
                 index_elements=["tenant_id", "contact_id", "number_id"],
-                index_where=Conversation.status.in_(LIVE),
+                index_where=IS_LIVE,
             )
             .returning(Conversation.id)
         )
