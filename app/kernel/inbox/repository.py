@@ -91,6 +91,8 @@ class MessageRepository(Repository[InboxMessage]):
         return len(gone)
 
 
+_PRIORITY = 5
+"""Before what is merely to be told: somebody wrote, or waits to see that it was read."""
 _STORE = """
 WITH given AS (
   SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[])
@@ -107,7 +109,7 @@ WITH given AS (
 ), queued AS (
   INSERT INTO pgqueuer (entrypoint, payload, priority, execute_after, status)
   SELECT $8, convert_to(json_build_object('tenant_id', tenant_id,
-    'payload', json_build_object('message_id', id))::text, 'UTF8'), 0, now(), 'queued'
+    'payload', json_build_object('message_id', id))::text, 'UTF8'), $9, now(), 'queued'
   FROM stored WHERE tenant_id IS NOT NULL
 )
 SELECT count(*) FROM stored
@@ -133,6 +135,7 @@ async def store(
         provider,
         body,
         entrypoint,
+        _PRIORITY,
     )
 
 
