@@ -135,6 +135,7 @@ class Draft:
     payment_method: str = ""
     change_for_cents: int | None = None
     note: str | None = None
+    cart_id: UUID | None = None
     source: str = "storefront"
     language: Language = "pt"
 
@@ -241,8 +242,10 @@ class Draft:
         }
 
     def _takings(self) -> dict[str, Any]:
-        """What the order takes away from others: uses of promotions, and stock."""
+        """What the order takes away from others: its cart, uses of promotions, and stock."""
         found: dict[str, Any] = {}
+        if self.cart_id:
+            found["cart_id"] = self.cart_id
         if self.redemptions:
             found["uses"] = [use.document() for use in self.redemptions]
         if self.demand:

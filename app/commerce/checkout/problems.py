@@ -55,6 +55,11 @@ class ShippingChanged(Conflict):
     title = "The delivery fee is not the quoted one: show the new quote and ask again."
 
 
+class CartAlreadyOrdered(Conflict):
+    code = "cart-already-ordered"
+    title = "This cart has been ordered: follow order_number, or begin a new cart."
+
+
 class PriceChanged(Conflict):
     code = "price-changed"
     title = "The total is not the expected one: show the new breakdown and ask again."

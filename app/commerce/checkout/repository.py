@@ -96,7 +96,8 @@ _LOCK_PROMOTIONS = """
 SELECT id FROM promotions WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 
-_WRITE = "SELECT number, is_blocked, taken, scarce FROM write_order($1::text::jsonb)"
+_WRITE = "SELECT number, is_blocked, taken, scarce, earlier FROM write_order($1::text::jsonb)"
+_LOCK_CART = "SELECT pg_advisory_xact_lock(hashtextextended(app_tenant_id() || $1::uuid::text, 22))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ class Placed:
     """How many stock levels were taken from; fewer than asked: somebody was faster."""
     scarce: list[Row]
     """Levels that this order emptied, or took down to their alert level."""
+    earlier: int | None
+    """The number of the order that the cart became before; then nothing else was written."""
 
 
 class CheckoutRepository:
@@ -154,6 +157,15 @@ class CheckoutRepository:
             customer=rows.customer(orjson.loads(row["contact"]) if row["contact"] else None),
         )
 
+    async def ordered_as(self, cart_id: UUID) -> int | None:
+        """The number of the order that this cart became; its checkouts go one after another."""
+        driver = await raw(self.session)
+        await driver.execute(_LOCK_CART, cart_id)
+        found: int | None = await driver.fetchval(
+            "SELECT number FROM orders WHERE cart_id = $1", cart_id
+        )
+        return found
+
     async def lock_promotions(self, ids: list[UUID]) -> None:
         """Take the promotions, in id order, before their limits are read for the last time."""
         await (await raw(self.session)).execute(_LOCK_PROMOTIONS, ids)
@@ -172,7 +184,8 @@ class CheckoutRepository:
         """Write the whole order in one statement; the caller compares ``taken`` with its demand."""
         row = await fetch_one(self.session, _WRITE, orjson.dumps(order).decode())
         scarce = _many(row["scarce"])
-        return Placed(row["number"], bool(row["is_blocked"]), row["taken"], scarce)
+        blocked, earlier = bool(row["is_blocked"]), row["earlier"]
+        return Placed(row["number"], blocked, row["taken"], scarce, earlier)
 
 
 def _many(text: str | None) -> list[Row]:

@@ -117,6 +117,11 @@ class CheckoutIn(CartIn):
     expected_total_cents: int | None = Field(
         None, ge=0, description="What the customer saw; another total answers 409."
     )
+    cart_id: UUID | None = Field(
+        None,
+        description="Your own key of this cart: it becomes one order at most, whatever the"
+        " Idempotency-Keys of its checkouts are.",
+    )
     note: str | None = Field(None, max_length=500)
 
 

@@ -23,6 +23,7 @@ from app.commerce.checkout.draft import Draft
 from app.commerce.checkout.group_commit import group_commit
 from app.commerce.checkout.prices import PREFETCH, price_books
 from app.commerce.checkout.problems import (
+    CartAlreadyOrdered,
     ChangeTooSmall,
     CouponNotApplicable,
     CustomerBlocked,
@@ -201,8 +202,10 @@ class CheckoutService:
 
         Raises what ``builder.build`` raises, and InvalidCustomerPhone, InvalidPostalCode,
         CustomerBlocked, PaymentMethodNotAccepted, ChangeTooSmall, CouponNotApplicable,
-        ShippingChanged, PriceChanged, OutOfStock.
+        ShippingChanged, PriceChanged, OutOfStock, CartAlreadyOrdered.
         """
+        if order.cart_id and (number := await self.checkout.ordered_as(order.cart_id)):
+            raise CartAlreadyOrdered(order_number=number)
         currency = self.work.tenant.currency
         promise = _promise(self.work.runtime, order)
         asked = Asked.of(order, order.customer.phone, promise, way, terms, self.work.language)
@@ -251,6 +254,8 @@ class CheckoutService:
         await self._take_codes(draft)
         slot_id = await self._take_slot(draft, basis)
         written = await self.checkout.write(draft.document(order_id, promised_at, actor))
+        if written.earlier is not None:
+            raise CartAlreadyOrdered(order_number=written.earlier)
         if written.is_blocked:
             raise CustomerBlocked()
         if written.taken != len(draft.demand):
@@ -314,6 +319,7 @@ def _agreed(asked: Asked, order: CheckoutIn, basis: Basis, currency: str) -> Dra
     _pay(draft, order)
     draft.customer_name, draft.customer_email = order.customer.name, order.customer.email
     draft.customer_phones, draft.note = asked.phones, order.note
+    draft.cart_id = order.cart_id
     _require_agreed(draft, order)
     return draft
 

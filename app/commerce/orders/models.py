@@ -59,6 +59,13 @@ class Order(TenantModel):
         Index("orders_tenant_id_placed_at_idx", "tenant_id", "placed_at", "id"),
         # Partial, so that an ordinary order does not pay for them.
         Index(
+            "orders_tenant_id_cart_id_key",
+            "tenant_id",
+            "cart_id",
+            unique=True,
+            postgresql_where=text("cart_id IS NOT NULL"),
+        ),
+        Index(
             "orders_tenant_id_fulfilment_idx",
             "tenant_id",
             "fulfilment",
@@ -119,6 +126,8 @@ class Order(TenantModel):
     cancel_reason: Mapped[str | None]
     source: Mapped[str] = mapped_column(server_default="storefront")
     external_ref: Mapped[str | None]
+    cart_id: Mapped[UUID | None]
+    """The storefront's own key of what it sent; becomes one order at most."""
     placed_at: Mapped[datetime] = mapped_column(server_default=func.now())
     status_at: Mapped[datetime | None]
     """Since when the order has its status; None: since it was placed."""

@@ -142,3 +142,26 @@ async def test_the_same_again_is_priced_today_without_what_is_gone(
     assert (closed["problem"], closed["breakdown"]["total_cents"]) == ("store-closed", 6200)
     wrong = await shopper.get(url, params={"token": "x" * 43})
     assert (wrong.status_code, wrong.json()["code"]) == (404, "order-not-found")
+
+
+async def test_staff_sell_no_more_than_there_is_but_may_book_what_they_find(
+    owner: httpx.AsyncClient, shop: Shop
+) -> None:
+    """There is no order beyond the stock: the explicit, logged act is the booking before it."""
+    pizza = await shop.product("Pizza", 5000, stock=1)
+    two = shop.cart(pizza) | {"items": [{"product_id": str(pizza), "quantity": 2}]}
+    refused = await owner.post(ADMIN, json=two, headers=key())
+    assert (refused.status_code, refused.json()["code"]) == (409, "out-of-stock")
+    assert await count(shop) == 0
+    found = {"store_id": str(shop.store_id), "item_kind": "product", "item_id": str(pizza)}
+    booked = await owner.post(
+        "/api/v1/admin/inventory/adjustments",
+        json=found | {"counted": 2, "reason": "Mais uma no forno"},
+        headers=key(),
+    )
+    assert booked.status_code == 201, booked.text
+    assert (await owner.post(ADMIN, json=two, headers=key())).status_code == 201
+    lines = (await owner.get("/api/v1/admin/inventory/movements")).json()["items"]
+    assert [(m["kind"], m["quantity"]) for m in lines[:2]] == [("sale", -2), ("adjustment", 1)]
+    assert lines[1]["reason"] == "Mais uma no forno"
+    assert "owner" in lines[1]["actor_name"]
