@@ -186,7 +186,7 @@ def checkouts(shops: Sequence[Shop], count: int) -> list[bytes]:
 
 
 def _order(shop: Shop) -> dict[str, object]:
-    wanted = random.sample(shop.products, LINES)
+    wanted = random.sample(shop.products, min(LINES, len(shop.products)))
     return {
         "store": STORE,
         "fulfilment": "delivery",

@@ -1,9 +1,9 @@
 """``./scripts/bench``: our hot routes and their yardsticks side by side, in one run.
 
-``./scripts/bench``                   everything, about three minutes
+``./scripts/bench``                   everything, about seven minutes
 ``./scripts/bench --quick``           two rounds of two seconds, for development
 ``./scripts/bench --only checkout``   one of catalogue, checkout, me, layers, idle,
-                                      webhooks (repeatable)
+                                      sold-out, webhooks (repeatable)
 ``./scripts/bench --volume``          every list of a shop with 1,000,000 orders, and its plans
 
 Rounds are interleaved (A B A B ...) and ratios are medians over neighbours, because the machine's
@@ -23,7 +23,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.benchmarks import contests, framework, pg, report, volume, volume_data, webhooks
+from scripts.benchmarks import (
+    contests,
+    framework,
+    pg,
+    report,
+    sold_out,
+    volume,
+    volume_data,
+    webhooks,
+)
 from scripts.benchmarks.contests import Bench
 from scripts.benchmarks.servers import Cores
 from scripts.local import environment as env
@@ -39,6 +48,7 @@ CONTESTS: dict[str, Callable[[Bench], contests.Outcome]] = {
     "me": framework.me,
     "layers": framework.layers,
     "idle": contests.idle,
+    "sold-out": sold_out.sold_out,
     "webhooks": webhooks.ingest,
 }
 

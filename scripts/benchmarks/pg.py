@@ -48,6 +48,15 @@ async def drop(maintenance_url: str, name: str) -> None:
         await connection.close()
 
 
+async def forget_jobs(url: str) -> None:
+    """Leave nothing for a worker to do."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("TRUNCATE pgqueuer")
+    finally:
+        await connection.close()
+
+
 async def fill_yardstick(url: str) -> None:
     """Make the yardstick's tables and rows."""
     connection = await asyncpg.connect(url)
