@@ -7,6 +7,8 @@ from app.commerce.orders import rules as order_rules
 from app.commerce.payments import rules as payment_rules
 from app.contracts.commerce import (
     OrderPlaced,
+    OrderStatusChanged,
+    OrderWithdrawn,
     PaymentFlagged,
     PaymentPaid,
     RefundDue,
@@ -33,6 +35,15 @@ NOTICES = notice_kinds(
     NoticeKind(
         OrderPlaced, "Novo pedido", "commerce.orders:update", order_rules.placed_notice,
         is_urgent=True, ttl_s=4 * 3600,
+    ),
+    NoticeKind(
+        OrderWithdrawn, "Pedido cancelado pelo cliente", "commerce.orders:update",
+        order_rules.withdrawn_notice, is_urgent=True, ttl_s=4 * 3600,
+    ),
+    # Asked for by whoever wants it: most moves are made by those who would be told of them.
+    NoticeKind(
+        OrderStatusChanged, "Pedido mudou de situação", "commerce.orders:update",
+        order_rules.moved_notice, frozenset(), ttl_s=4 * 3600,
     ),
     NoticeKind(
         PaymentPaid, "Pagamento recebido", "commerce.orders:update", payment_rules.paid_notice,

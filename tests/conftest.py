@@ -35,6 +35,9 @@ def _plain(url: str) -> str:
 async def _create_database(maintenance: str, name: str) -> None:
     connection = await asyncpg.connect(_plain(maintenance))
     await connection.execute(f'CREATE DATABASE "{name}"')
+    # What a connection gets to only at the sixth use of a statement, here from the first one on:
+    # some statements cannot be planned without the values of their parameters.
+    await connection.execute(f'ALTER DATABASE "{name}" SET plan_cache_mode = force_generic_plan')
     await connection.close()
 
 

@@ -32,6 +32,16 @@ class OrderStatusChanged(Event):
     reason: str | None = None
 
 
+class OrderWithdrawn(Event):
+    """The customer called the order off; who listens to orders hears OrderStatusChanged."""
+
+    name: ClassVar[str] = "commerce.order_withdrawn"
+    resource: ClassVar[str] = "order"
+    order_id: UUID
+    number: int
+    reason: str
+
+
 class OrderEdited(Event):
     """What was ordered changed before anybody prepared it."""
 

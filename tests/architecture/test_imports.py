@@ -118,6 +118,7 @@ PACKAGES = {"app.commerce", "app.conversations", "app.kernel", "app.saas"}
 
 WEB = {
     "app.main": "it is the web application",
+    "app.core.routing": "the router of the application",
     "app.server": "names the type of a request's scope",
     "app.wiring": "collects the routers",
     "app.kernel.access": "gates are dependencies",

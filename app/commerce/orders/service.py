@@ -37,7 +37,7 @@ from app.commerce.payments.service import PaymentService
 from app.commerce.promotions.service import PromotionService
 from app.commerce.stores.models import Store
 from app.commerce.stores.service import StoreService
-from app.contracts.commerce import OrderStatusChanged, OrderSummary
+from app.contracts.commerce import OrderStatusChanged, OrderSummary, OrderWithdrawn
 from app.core.clock import now
 from app.core.pagination import Page, PageRequest
 from app.core.problems import Problem
@@ -164,6 +164,7 @@ class OrderService:
         if not may_customer_cancel(OrderStatus(order.status)):
             raise OrderNotCancellable(status_now=order.status)
         await self._move(order, OrderStatus.CANCELLED, reason)
+        self.work.publish(OrderWithdrawn(order_id=order.id, number=order.number, reason=reason))
         return await self._tracking(order_id)
 
     async def summary(self, order_id: UUID) -> OrderSummary | None:
