@@ -1,11 +1,6 @@
 """Every status of an order, by every channel that was set up for it (spec/conversations §8).
 
-| | WhatsApp, customer | Telegram, shop's chat | web push, staff | SSE | outbound webhook |
-|---|---|---|---|---|---|
-| placed | yes | yes | yes | yes | yes |
-| confirmed, preparing, ready, out_for_delivery, delivered | yes | | asked for | yes | yes |
-| cancelled | yes | yes | yes (by the customer), asked for | yes | yes |
-| rejected | yes | | asked for | yes | yes |
+The table is the README's.
 """
 
 from __future__ import annotations
