@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, update
 
+from app.contracts.conversations import ConversationAssigned
 from app.conversations.inbox.assignment import AssignmentService
 from app.conversations.inbox.models import Conversation
 from app.conversations.inbox.schemas import AssignmentCreate, AssignmentSettingPut
 from app.core.clock import now
+from app.kernel.audit.models import AuditEntry
 from app.kernel.departments.schemas import DepartmentCreate
 from app.kernel.departments.service import DepartmentService
 from app.kernel.sessions.models import UserSession
@@ -22,6 +26,7 @@ from app.kernel.users.models import User
 from tests.factories.conversations import make_number
 from tests.factories.tenants import World
 
+ROOT = Path(__file__).parents[2]
 WORKERS, CHATS, AGENTS = 10, 140, 7
 
 
@@ -154,3 +159,35 @@ async def test_by_hand_and_in_turn_at_once_wait_for_each_other(world: World) -> 
     found = await held(world)
     assert sum(found.values()) == 40
     assert None not in found
+
+
+@pytest.mark.timeout(120)
+async def test_four_processes_give_a_thousand_to_a_large_team(
+    world: World, environment: dict[str, str]
+) -> None:
+    team = await agents(world, 120)
+    await setting(world, "round_robin", 8)
+    ids = await chats(world, 1000)
+    command = [sys.executable, "-m", "tests.conversations.assign_runner", str(world.tenant.id)]
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    processes = [
+        await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, **pipes)
+        for _ in range(4)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+    ended = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
+    shares = [int(said) for said, _ in ended]
+    assert sum(shares) == 960, shares
+    assert await held(world) == dict.fromkeys(team, 8) | {None: 40}
+    async with world.work() as work:
+        waiting = await work.session.scalars(
+            select(Conversation.id).where(Conversation.assignee_id.is_(None))
+        )
+        assert set(waiting) == set(ids[960:]), "the oldest went first"
+        told = await work.session.scalar(
+            select(func.count()).where(AuditEntry.action == ConversationAssigned.name)
+        )
+    assert told == 960, "each was given once"
+    print(f"960 conversations to 120 agents by four processes: {shares}")

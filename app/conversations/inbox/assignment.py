@@ -35,6 +35,8 @@ from app.kernel.work import Runtime, Work
 
 BATCH = 20
 """Conversations given away in one transaction, which holds everybody's turn."""
+_MANY = 500
+"""Members read at once."""
 
 
 class AssignmentService:
@@ -148,10 +150,13 @@ class AssignmentService:
 
     async def _agents(self) -> tuple[list[Agent], dict[UUID, AgentTurn]]:
         """Who is online and may answer, with their places in the round locked."""
-        team = await AccountService(self.work).team(
-            PageRequest(100), status="online", department_id=None
-        )
-        people = {m.id: frozenset(m.department_ids) for m in team.items if m.role != "viewer"}
+        people, page = dict[UUID, frozenset[UUID]](), PageRequest(_MANY)
+        while True:
+            team = await AccountService(self.work).team(page, status="online", department_id=None)
+            people |= {m.id: frozenset(m.department_ids) for m in team.items if m.role != "viewer"}
+            if team.next_cursor is None:
+                break
+            page = PageRequest(_MANY, team.next_cursor)
         turns = await self.settings.turns(list(people))
         loads = await self.conversations.live_by_agent(list(people))
         agents = [
