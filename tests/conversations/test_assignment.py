@@ -169,9 +169,11 @@ async def test_four_processes_give_a_thousand_to_a_large_team(
     await setting(world, "round_robin", 8)
     ids = await chats(world, 1000)
     command = [sys.executable, "-m", "tests.conversations.assign_runner", str(world.tenant.id)]
-    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    pipe = asyncio.subprocess.PIPE
     processes = [
-        await asyncio.create_subprocess_exec(*command, cwd=ROOT, env=environment, **pipes)
+        await asyncio.create_subprocess_exec(
+            *command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe
+        )
         for _ in range(4)
     ]
     for process in processes:
