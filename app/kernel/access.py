@@ -210,10 +210,15 @@ def require_module(module: str, action: str) -> Any:
     return _gate(check, module=module, action=action)
 
 
+def held_grants(request: Request) -> frozenset[str]:
+    """What whoever asks may do, behind a gate that has let them in."""
+    identity: Identity | None = request.scope["meta"].identity
+    return grants_of(identity) if identity is not None else frozenset()
+
+
 def require_also(request: Request, module: str, action: str) -> None:
     """What a part of a body asks for beyond the route's own gate. Raises ActionNotAllowed."""
-    identity: Identity | None = request.scope["meta"].identity
-    if identity is None or f"{module}.{action}" not in grants_of(identity):
+    if f"{module}.{action}" not in held_grants(request):
         raise ActionNotAllowed(module=module, action=action)
 
 

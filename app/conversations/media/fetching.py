@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 from app.contracts.gateways.messaging import GatewayFailure, GatewayRefused, Refusal
 from app.contracts.gateways.whatsapp import MediaInfo
-from app.conversations.media.rules import MOST_LINKS, SORTS, found_kind, is_hash
+from app.conversations.media.rules import MOST_LINKS, READERS, SORTS, found_kind, is_hash
 from app.conversations.media.service import Ending, Wanted
 from app.kernel.files.intake import Incoming
 from app.kernel.files.problems import (
@@ -132,7 +132,7 @@ async def _kept(
     name = clean_name(wanted.name or f"{wanted.sort}.{kind.extension}")
     try:
         return await store_file(
-            runtime, works, Incoming(content, name, kind.media_type, kind), "private"
+            runtime, works, Incoming(content, name, kind.media_type, kind), "private", READERS
         )
     except LimitReached as full:
         raise NotFetched(Ending("failed", "storage-full")) from full

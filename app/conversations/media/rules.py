@@ -17,6 +17,9 @@ from app.kernel.files.rules import BY_EXTENSION, Kind
 FETCH = "conversations.media.fetch"
 CLEAN = "conversations.media.clean"
 
+READERS = "conversations.messages:read"
+"""Who finds the files of chats among the tenant's files."""
+
 MediaKind = Literal["image", "video", "audio", "document", "sticker"]
 State = Literal["pending", "ready", "failed", "too_large", "expired", "invalid"]
 

@@ -25,6 +25,7 @@ from app.conversations.media.problems import (
 from app.conversations.media.repository import MediaRepository, UploadRepository
 from app.conversations.media.rules import (
     COPY_LIFE,
+    READERS,
     SORTS,
     MediaKind,
     allowed,
@@ -122,7 +123,7 @@ class UploadService:
     async def sample(self, upload_id: UUID, number_id: UUID, account: WhatsAppAccount) -> Uncopied:
         """What is needed to send its bytes to the vendor. Raises UploadNotFound, FileNotFound."""
         row = await self.uploads.get(upload_id)
-        file = await self.files.get(row.stored_file_id)
+        file = await self.files.get(row.stored_file_id, (READERS,))
         return Uncopied(
             row.id, number_id, self.work.port(WhatsAppGateway), account, row.original_name,
             row.media_type, file.key, file.size_bytes,
@@ -174,7 +175,7 @@ async def take_in(
     most = SORTS[sort].most_bytes
     try:
         incoming = Incoming(source, name, media_type, kind)
-        file = await store_file(runtime, works, incoming, "private")
+        file = await store_file(runtime, works, incoming, "private", READERS)
     except FileTooLarge as error:
         raise UploadTooLarge(max_bytes=most) from error
     if sort == "image" and file.media_type not in allowed(sort):

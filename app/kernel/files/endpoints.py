@@ -15,7 +15,7 @@ from starlette.formparsers import MultiPartException
 from app.core.forms import FormTooLarge, read_form
 from app.core.pagination import PageRead, Paging
 from app.core.problems import problems
-from app.kernel.access import public, require_module
+from app.kernel.access import held_grants, public, require_module
 from app.kernel.files.intake import Incoming
 from app.kernel.files.problems import (
     FileBusy,
@@ -96,9 +96,9 @@ async def upload_file(
 
 
 @router.get("/api/v1/admin/files", dependencies=[require_module("platform", "files:read")])
-async def list_files(files: Files, page: Paging) -> PageRead[FileRead]:
-    """All files, newest first, each with links that work now."""
-    return await files.page(page)
+async def list_files(request: Request, files: Files, page: Paging) -> PageRead[FileRead]:
+    """Files, newest first, each with links that work now; of chats for those who may read them."""
+    return await files.page(page, held_grants(request))
 
 
 @router.get(
@@ -106,9 +106,9 @@ async def list_files(files: Files, page: Paging) -> PageRead[FileRead]:
     dependencies=[require_module("platform", "files:read")],
     responses=problems(FileNotFound),
 )
-async def show_file(file_id: UUID, files: Files) -> FileRead:
+async def show_file(request: Request, file_id: UUID, files: Files) -> FileRead:
     """One file; of a private one, this is where a new link comes from."""
-    return await files.get(file_id)
+    return await files.get(file_id, held_grants(request))
 
 
 @router.delete(
@@ -117,9 +117,9 @@ async def show_file(file_id: UUID, files: Files) -> FileRead:
     dependencies=[require_module("platform", "files:write")],
     responses=problems(FileNotFound, FileInUse),
 )
-async def delete_file(file_id: UUID, files: Files) -> None:
+async def delete_file(request: Request, file_id: UUID, files: Files) -> None:
     """Remove a file that nothing refers to; its bytes follow within seconds."""
-    await files.delete(file_id)
+    await files.delete(file_id, held_grants(request))
 
 
 @router.get(

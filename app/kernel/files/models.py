@@ -42,6 +42,8 @@ class StoredFile(TenantModel):
     visibility: Mapped[str] = mapped_column(server_default="public")
     stored_bytes: Mapped[int] = mapped_column(server_default="0")
     """With its thumbnails: what counts against the plan until it is being erased."""
+    seen_with: Mapped[str | None]
+    """The ``module.action`` without which nobody finds it among the files; None: any of them."""
     width: Mapped[int | None]
     height: Mapped[int | None]
     touched_at: Mapped[datetime] = mapped_column(server_default=func.now())

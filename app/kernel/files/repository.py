@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, delete, select, update
+from sqlalchemy import ARRAY, ColumnElement, Select, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.database import raw
@@ -22,9 +22,11 @@ from app.kernel.files.problems import FileNotFound
 # A twin's claim waits on the index; whoever comes second is told what the first one made of it.
 _CLAIM = """
 INSERT INTO files AS f (id, key, media_type, size_bytes, stored_bytes, sha256, original_name,
-  visibility, width, height, state)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'uploading')
-ON CONFLICT (tenant_id, key) DO UPDATE SET touched_at = now()
+  visibility, width, height, seen_with, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'uploading')
+-- Whoever sends the same content needs no grant to see it any more.
+ON CONFLICT (tenant_id, key) DO UPDATE SET touched_at = now(),
+  seen_with = CASE WHEN EXCLUDED.seen_with IS NULL THEN NULL ELSE f.seen_with END
 RETURNING f.id, f.state, f.xmax = 0 AS added
 """
 _ORPHANS = """
@@ -98,8 +100,15 @@ class FileRepository(Repository[StoredFile]):
     def query(self) -> Select[StoredFile]:
         return super().query().where(StoredFile.state == "stored")
 
-    async def recent(self, page: PageRequest) -> Page[StoredFile]:
-        return await self.page(self.query(), page)
+    async def recent(self, page: PageRequest, grants: Collection[str]) -> Page[StoredFile]:
+        return await self.page(self.query().where(_seen(grants)), page)
+
+    async def seen(self, file_id: UUID, grants: Collection[str], *, lock: bool) -> StoredFile:
+        """The file, to whoever holds these grants. Raises FileNotFound."""
+        file = await self.get(file_id, lock=lock)
+        if file.seen_with is not None and file.seen_with not in grants:
+            raise FileNotFound()
+        return file
 
     async def claim(self, file: StoredFile) -> tuple[UUID, str, bool]:
         """The id under which this content is kept, its state, and whether the row is new."""
@@ -115,6 +124,7 @@ class FileRepository(Repository[StoredFile]):
             file.visibility,
             file.width,
             file.height,
+            file.seen_with,
         )
         assert row is not None  # noqa: S101 - the statement answers a row either way
         return row["id"], row["state"], row["added"]
@@ -185,3 +195,7 @@ class FileRepository(Repository[StoredFile]):
         await self.session.execute(
             delete(StoredFile).where(StoredFile.id.in_(ids), StoredFile.state == "erasing")
         )
+
+
+def _seen(grants: Collection[str]) -> ColumnElement[bool]:
+    return or_(StoredFile.seen_with.is_(None), StoredFile.seen_with.in_(grants))

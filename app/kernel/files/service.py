@@ -52,16 +52,22 @@ log = logging.getLogger(__name__)
 
 
 async def store_file(
-    runtime: Runtime, works: WorkFactory, incoming: Incoming, visibility: Visibility
+    runtime: Runtime,
+    works: WorkFactory,
+    incoming: Incoming,
+    visibility: Visibility,
+    seen_with: str | None = None,
 ) -> FileRead:
     """Keep what was sent under its content's hash; the same content again is the same file.
+
+    With ``seen_with`` (``module.action``) it is found among the files by holders of that alone.
 
     Opens Works of its own, as the store is asked between them. Raises what ``prepare`` raises, and
     LimitReached, FileBusy, StorageUnavailable.
     """
     prepared = await prepare(runtime, incoming)
     async with works() as work:
-        file_id, key, is_stored = await FileService(work).begin(prepared, visibility)
+        file_id, key, is_stored = await FileService(work).begin(prepared, visibility, seen_with)
     if not is_stored:
         try:
             await put_all(runtime.storage, key, prepared)
@@ -81,16 +87,16 @@ class FileService:
         self.files = FileRepository(work.session)
         self.usage = UsageService(work)
 
-    async def page(self, page: PageRequest) -> PageRead[FileRead]:
-        """All files of the tenant, newest first."""
-        found = await self.files.recent(page)
+    async def page(self, page: PageRequest, grants: Collection[str]) -> PageRead[FileRead]:
+        """The files that somebody with these grants may see, newest first."""
+        found = await self.files.recent(page, grants)
         return PageRead[FileRead](
             items=[self._shown(file) for file in found.items], next_cursor=found.next_cursor
         )
 
-    async def get(self, file_id: UUID) -> FileRead:
+    async def get(self, file_id: UUID, grants: Collection[str]) -> FileRead:
         """One file, with links that work now. Raises FileNotFound."""
-        return self._shown(await self.files.get(file_id))
+        return self._shown(await self.files.seen(file_id, grants, lock=False))
 
     async def linked(self, named: Mapping[UUID, str | None]) -> dict[UUID, FileRead]:
         """The files of these ids that there are, with links under which browsers save them by
@@ -110,7 +116,9 @@ class FileService:
         """
         return await self.files.held(ids) if ids else frozenset()
 
-    async def begin(self, prepared: Prepared, visibility: Visibility) -> tuple[UUID, str, bool]:
+    async def begin(
+        self, prepared: Prepared, visibility: Visibility, seen_with: str | None = None
+    ) -> tuple[UUID, str, bool]:
         """Make the row and take its bytes off the plan before any are stored: id, key, and
         whether they are stored already. Raises LimitReached, FileBusy.
         """
@@ -127,6 +135,7 @@ class FileService:
                 visibility=visibility,
                 width=prepared.width,
                 height=prepared.height,
+                seen_with=seen_with,
             )
         )
         if state == "erasing":
@@ -153,9 +162,9 @@ class FileService:
         if file is not None and file.state == "uploading":
             await self._erase([file_id])
 
-    async def delete(self, file_id: UUID) -> None:
+    async def delete(self, file_id: UUID, grants: Collection[str]) -> None:
         """Raises FileNotFound, and FileInUse while anything refers to it."""
-        file = await self.files.get(file_id, lock=True)
+        file = await self.files.seen(file_id, grants, lock=True)
         used_by = (await self.files.uses([file_id])).get(file_id)
         if used_by:
             raise FileInUse(used_by=sorted(used_by))

@@ -173,3 +173,36 @@ async def test_the_same_file_twice_is_kept_once(vendor: Vendor) -> None:
     assert {row.state for row in rows} == {"ready"}
     [file] = await vendor.files()
     assert {row.stored_file_id for row in rows} == {file.id}
+
+
+async def test_among_the_files_it_is_found_by_those_who_may_read_chats(
+    vendor: Vendor, owner: httpx.AsyncClient, anonymous: httpx.AsyncClient
+) -> None:
+    await vendor.fetched(await vendor.brings("document", PDF, "application/pdf"))
+    [file] = await vendor.files()
+    url = f"/api/v1/admin/files/{file.id}"
+    scopes = ["platform.files:read", "platform.files:write"]
+    body = {"name": "Arquivos", "scopes": scopes}
+    made = await owner.post("/api/v1/admin/api-keys", json=body)
+    assert made.status_code == 201, made.text
+    strange = {"Authorization": f"Bearer {made.json()['key']}"}
+    listed = await anonymous.get("/api/v1/admin/files", headers=strange)
+    assert (listed.status_code, listed.json()["items"]) == (200, [])
+    for answer in (
+        await anonymous.get(url, headers=strange),
+        await anonymous.delete(url, headers=strange),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "file-not-found")
+    assert [f["id"] for f in (await owner.get("/api/v1/admin/files")).json()["items"]] == [
+        str(file.id)
+    ]
+    assert (await owner.delete(url)).json()["code"] == "file-in-use"
+    sent = await anonymous.post(
+        "/api/v1/admin/files",
+        params={"visibility": "private"},
+        files={"file": ("meu.pdf", PDF, "application/pdf")},
+        headers=strange,
+    )
+    assert sent.status_code == 201, sent.text
+    assert sent.json()["id"] == str(file.id), "the same content is the same file"
+    assert (await anonymous.get(url, headers=strange)).status_code == 200, "they have it anyway"
