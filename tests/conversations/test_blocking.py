@@ -10,7 +10,9 @@ from sqlalchemy import select
 
 from app.conversations.inbox import jobs
 from app.kernel.audit.models import AuditEntry
+from app.kernel.contacts.models import ContactIdentity
 from app.kernel.jobs.service import Handler
+from app.kernel.merging.service import MergeService
 from app.kernel.work import Runtime
 from tests.factories.conversations import Chat, at_sandbox, make_chat
 from tests.factories.tenants import World
@@ -85,3 +87,40 @@ async def test_what_the_vendor_refuses_is_noted_and_the_block_stands_here(
     assert (found["number_id"], found["code"]) == (str(chat.number_id), "131009")
     contact = (await owner.get(f"/api/v1/contacts/{chat.contact_id}")).json()
     assert contact["is_blocked"] is True
+
+
+async def test_a_merge_with_somebody_blocked_blocks_both_and_undone_frees_one(
+    chat: Chat, here: Runtime, owner: httpx.AsyncClient, sandbox: SandboxServer, world: World
+) -> None:
+    blocked = await make_chat(world, number_id=chat.number_id)
+    await _written_as(world, chat, blocked)
+
+    async def calls(count: int) -> list[tuple[str, str]]:
+        async def done() -> bool:
+            return len(await asked(sandbox)) >= count
+
+        await until(done, 15)
+        found = await asked(sandbox)
+        return [(r["method"], u["user"]) for r in found for u in r["body"]["block_users"]]
+
+    ours, theirs = (c.phone.removeprefix("+") for c in (chat, blocked))
+    async with working(here, HANDLERS):
+        await block(owner, blocked, True)
+        assert await calls(1) == [("POST", theirs)]
+        async with world.work() as work:
+            merge = await MergeService(work).merge(chat.contact_id, blocked.contact_id, "twins")
+        assert sorted((await calls(3))[1:]) == sorted([("POST", ours), ("POST", theirs)])
+        async with world.work() as work:
+            await MergeService(work).undo(chat.contact_id, merge.id)
+        assert (await calls(4))[3:] == [("DELETE", ours)]
+
+
+async def _written_as(world: World, *chats: Chat) -> None:
+    """The vendor knows each by the number they wrote from."""
+    async with world.work() as work:
+        for one in chats:
+            work.session.add(
+                ContactIdentity(
+                    contact_id=one.contact_id, kind="wa_id", value=one.phone.removeprefix("+")
+                )
+            )

@@ -251,3 +251,19 @@ async def test_one_connection_opens_many_conversations(world: World) -> None:
         again = [await inbox.open(person, number_id, None) for person in people]
     assert [is_new for _, is_new in made] == [True] * 12
     assert again == [(id, False) for id, _ in made]
+
+
+async def test_a_search_finds_also_whom_many_share_the_name_with(
+    world: World, owner: httpx.AsyncClient
+) -> None:
+    first = await make_chat(world, name="Maria Aparecida")
+    async with world.runtime.database.system_driver() as driver:
+        await driver.execute(
+            "INSERT INTO contacts (tenant_id, id, name) "
+            "SELECT $1, gen_random_uuid(), 'Maria ' || n FROM generate_series(1, 600) n",
+            world.tenant.id,
+        )
+    second = await make_chat(world, name="Maria das Dores")
+    assert await found(owner, query="maria") == [str(second.id), str(first.id)]
+    assert await found(owner, query="aparecida") == [str(first.id)]
+    assert await found(owner, query=first.phone) == [str(first.id)]

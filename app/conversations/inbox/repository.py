@@ -33,6 +33,7 @@ from app.core.clock import now
 from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
+from app.kernel.contacts.conditions import named
 from app.kernel.contacts.models import Contact
 from app.kernel.users.models import User
 
@@ -73,14 +74,16 @@ class ConversationRepository(Repository[Conversation]):
     async def listed(
         self,
         wanted: ConversationFilter,
-        contacts: Sequence[UUID] | None,
+        people: Sequence[UUID] | None,
         before: Place | None,
         limit: int,
     ) -> list[Shown]:
-        """The last written in first; ``contacts``: of these alone."""
+        """The last written in first; ``people``: whom the query finds, if they are few."""
         statement = _shown().where(*_conditions(wanted))
-        if contacts is not None:
-            statement = statement.where(Conversation.contact_id.in_(contacts))
+        if people is not None:
+            statement = statement.where(Conversation.contact_id.in_(people))
+        elif wanted.query and wanted.query.strip():
+            statement = statement.where(*named(wanted.query))
         key = tuple_(Conversation.last_message_at, Conversation.id)
         if before is not None:
             statement = statement.where(key < tuple_(*before))

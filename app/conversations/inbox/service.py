@@ -43,8 +43,8 @@ WAKE = "conversations.inbox.wake"
 GIVE_WAITING = "conversations.inbox.give_waiting"
 MARK_READ = "conversations.sending.mark_read"
 _WINDOW = timedelta(hours=24)
-_FOUND = 100
-"""Contacts whose conversations a search looks through."""
+_FEW = 500
+"""Contacts that a search looks up the conversations of, one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,12 @@ class InboxService:
     ) -> ConversationPage:
         """What was written in last comes first. Raises Invalid (the cursor)."""
         before = timeline_place(cursor) if cursor else None
-        contacts = None
+        people: Sequence[UUID] | None = None
         if wanted.query and wanted.query.strip():
-            found = await ContactService(self.work).search(PageRequest(_FOUND), wanted.query)
-            contacts = [contact.id for contact in found.items]
-        rows = await self.conversations.listed(wanted, contacts, before, limit + 1)
+            people = await ContactService(self.work).ids_of(wanted.query, _FEW + 1)
+            if len(people) > _FEW:
+                people = None  # so many that the list meets them soon by itself
+        rows = await self.conversations.listed(wanted, people, before, limit + 1)
         items, last = [_read(row) for row in rows[:limit]], rows[:limit][-1:]
         following = None
         if len(rows) > limit and last[0][0].last_message_at is not None:

@@ -221,6 +221,11 @@ def people(query: str, at_most: int = 500) -> Select[Any]:
     return select(found.column_valued())
 
 
+def named(query: str) -> list[Condition]:
+    """What holds of people found by the query: for lists that read each one's contact anyway."""
+    return [Contact.search_text.like(pattern) for pattern in like_patterns(query)]
+
+
 def like_patterns(query: str) -> list[str]:
     """One LIKE pattern per word (at most eight) of what ``search_text`` holds; a part of a
     number is looked for by its digits."""

@@ -18,7 +18,7 @@ from app.core.pagination import Page, PageRequest
 from app.core.phone import phone_match_keys
 from app.core.repository import Repository
 from app.kernel.consents.models import ConsentEntry
-from app.kernel.contacts.conditions import like_patterns, whole_number
+from app.kernel.contacts.conditions import like_patterns, people, whole_number
 from app.kernel.contacts.models import Contact, ContactIdentity, ContactNote
 from app.kernel.contacts.problems import (
     ContactInUse,
@@ -139,6 +139,10 @@ class ContactRepository(Repository[Contact]):
         if query and query.strip():
             statement = statement.where(await self._matches(query, page, is_all=not conditions))
         return await self.page(statement, page)
+
+    async def ids_of(self, query: str, at_most: int) -> Sequence[UUID]:
+        """Ids of people by number or parts of the name, e-mail or number, newest first."""
+        return (await self.session.scalars(people(query, at_most))).all()
 
     async def count(self, *conditions: ColumnElement[bool]) -> int:
         statement = select(func.count()).select_from(Contact)

@@ -121,6 +121,10 @@ class ContactService:
         wanted = filtered(ContactFilter(is_blocked=is_blocked))
         return await self.contacts.search(page, query, *wanted)
 
+    async def ids_of(self, query: str, at_most: int) -> Sequence[UUID]:
+        """Whom the words or the number find, the newest first."""
+        return await self.contacts.ids_of(query, at_most)
+
     async def page(self, page: PageRequest, wanted: ContactFilter) -> Page[ContactView]:
         """Contacts that all of the filter holds for, newest first, with their tags."""
         found = await self.contacts.search(page, wanted.query, *filtered(wanted))

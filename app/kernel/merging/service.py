@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from app.contracts.contacts import ContactsMerged, ContactsUnmerged
+from app.contracts.contacts import ContactBlockChanged, ContactsMerged, ContactsUnmerged
 from app.core.clock import now
 from app.kernel.contacts.models import Contact
 from app.kernel.contacts.problems import ContactMerged
@@ -117,9 +117,12 @@ class MergeService:
         if "phone" in changed:
             merged.phone = None
             await self.contacts.flush()
+        before = {stays.is_blocked, merged.is_blocked}
         await self._set(stays, changed)
         merged.merged_into_id, merged.is_blocked = stays.id, stays.is_blocked
         await self._follow(row, stays)
+        if before != {stays.is_blocked}:
+            self._tell_blocked(stays)
         self.work.publish(ContactsMerged(contact_id=stays.id, merged_id=merged.id, reason=reason))
         await self._settled(row, stays, merged)
         return row
@@ -152,6 +155,7 @@ class MergeService:
             raise MergeUndone()
         stays, merged = await self._both(row.contact_id, row.merged_id)
         back = taken_back(_facts(stays), row.filled)
+        before = stays.is_blocked
         await self._set(stays, back)
         merged.merged_into_id, merged.is_blocked = None, row.was_blocked
         if "phone" in back:
@@ -166,8 +170,15 @@ class MergeService:
         row.undone_at = now()
         await self.merges.flush()
         self.work.publish(ContactsUnmerged(contact_id=stays.id, merged_id=merged.id))
+        for contact in (stays, merged):
+            if contact.is_blocked != before:
+                self._tell_blocked(contact)
         await self._settled(row, stays, merged)
         return row
+
+    def _tell_blocked(self, contact: Contact) -> None:
+        blocked = contact.is_blocked
+        self.work.publish(ContactBlockChanged(contact_id=contact.id, is_blocked=blocked))
 
     async def of(self, contact_id: UUID) -> Sequence[ContactMerge]:
         """What was merged into a contact, newest first. Raises ContactNotFound, ContactMerged."""
