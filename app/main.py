@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
@@ -15,9 +14,10 @@ from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app import USUAL_COLLECTIONS, wiring
+from app import wiring
 from app.core import logging as logs
 from app.core import problems
+from app.core.collector import out_of_sight
 from app.core.database import verify_isolation
 from app.core.routing import IndexedRouter
 from app.core.settings import Settings, settings
@@ -55,13 +55,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     if worker is not None and wiring.JOBS:
         await worker.start()
-    # What start-up built lives as long as the process: out of the collector's sight, it is not
-    # walked again by every full collection.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*USUAL_COLLECTIONS)
     try:
-        yield
+        with out_of_sight():
+            yield
     finally:
         app.state.streams.draining.set()
         if worker is not None:

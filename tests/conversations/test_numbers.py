@@ -153,6 +153,9 @@ async def test_the_test_button_refreshes_what_the_vendor_says(
     assert registered.json()["ok"] is True
 
 
+YESTERDAY = now() - timedelta(hours=25)
+
+
 async def message(world: World, number: WhatsAppNumber, contact: UUID, **facts: Any) -> None:
     async with world.work() as work:
         statement = select(Conversation.id).where(Conversation.contact_id == contact)
@@ -188,14 +191,15 @@ async def test_the_health_card_counts_the_last_day(owner: httpx.AsyncClient, wor
     ]
     ago = now() - timedelta(hours=1)
     inbound = {"direction": "in", "author": "contact", "status": "received"}
-    await message(world, row, ana, kind="template", delivered_at=now())
+    # Ana and Caio had not written: each counts once, as the sender noted.
+    await message(world, row, ana, kind="template", delivered_at=now(), opened_at=ago)
     await message(world, row, ana, kind="template", read_at=now())
     # Bia wrote before: a template within her window takes nothing of the limit.
     await message(world, row, bia, provider_at=ago, **inbound)
     await message(world, row, bia, kind="template")
-    await message(world, twin, caio, kind="template")
+    await message(world, twin, caio, kind="template", opened_at=ago)
     await message(world, row, davi, kind="template", status="failed", error_code="131026")
-    await message(world, row, davi, kind="template", provider_at=now() - timedelta(hours=25))
+    await message(world, row, davi, kind="template", provider_at=YESTERDAY, opened_at=YESTERDAY)
     async with world.work() as work:
         held = await NumberService(work).get(row.id, lock=True)
         held.messaging_limit, held.last_webhook_at = 2, now()

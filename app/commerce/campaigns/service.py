@@ -16,6 +16,7 @@ from app.commerce.checkout import rows
 from app.commerce.checkout.basis import Offer
 from app.commerce.checkout.draft import Draft, Refusal
 from app.commerce.checkout.trial import Supposed, TrialService
+from app.commerce.insights.service import InsightService
 from app.commerce.promotions import offers
 from app.commerce.promotions.models import Promotion
 from app.commerce.promotions.offers import Reason, Unused
@@ -23,7 +24,6 @@ from app.commerce.promotions.schemas import CampaignCreate
 from app.commerce.promotions.service import PromotionService, drafted
 from app.commerce.promotions.words import applied
 from app.commerce.shipping.roads import Way
-from app.commerce.stores.service import StoreService
 from app.core.clock import now
 from app.core.ids import new_id
 from app.core.tabular import csv_lines
@@ -51,13 +51,17 @@ class StatisticsService:
 
     async def statistics(self, campaign_id: UUID, asked: Asked) -> StatisticsRead:
         """Raises CampaignNotFound, CampaignPeriodInvalid, StoreNotFound."""
-        promotion = await PromotionService(self.work).get(campaign_id)
-        if asked.store_id is not None:
-            await StoreService(self.work).get(asked.store_id)
         window = _window(asked, self.work.tenant.timezone)
+        sold = await InsightService(self.work).sales(window.first, window.last, asked.store_id)
+        promotion = await PromotionService(self.work).get(campaign_id)
         found = await self.campaigns.statistics(campaign_id, window, asked.store_id)
         by_day = {row["day"]: row for row in found if not row["is_whole"]}
-        whole = next(row for row in found if row["is_whole"])
+        days = {day: _beside(by_day.get(day, {}), *sold.get(day, (0, 0))) for day in _days(window)}
+        whole = _beside(
+            next(row for row in found if row["is_whole"]),
+            sum(orders for orders, _ in sold.values()),
+            sum(cents for _, cents in sold.values()),
+        )
         return StatisticsRead(
             **_figures(whole),
             campaign_id=campaign_id,
@@ -72,7 +76,7 @@ class StatisticsService:
             ),
             customers=whole["customers"],
             lost_orders=whole["lost_orders"],
-            days=[DayRead(day=day, **_figures(by_day.get(day, {}))) for day in _days(window)],
+            days=[DayRead(day=day, **_figures(row)) for day, row in days.items()],
         )
 
     async def csv(self, campaign_id: UUID, asked: Asked) -> bytes:
@@ -139,6 +143,15 @@ def _window(asked: Asked, timezone: str) -> Window:
 
 def _days(window: Window) -> Iterable[date]:
     return (window.first + n * _ONE_DAY for n in range((window.last - window.first).days + 1))
+
+
+def _beside(row: Mapping[str, Any], orders: int, cents: int) -> dict[str, Any]:
+    """The figures of those that used it, and of the others among so many."""
+    return {
+        **row,
+        "orders_without": orders - row.get("redemptions", 0),
+        "revenue_without_cents": cents - row.get("revenue_cents", 0),
+    }
 
 
 def _figures(row: Mapping[str, Any]) -> dict[str, int]:

@@ -113,6 +113,18 @@ class InsightRepository:
         )
         return [Figure(*row) for row in rows]
 
+    async def sales(self, parts: Sequence[Segment]) -> dict[date, tuple[int, int]]:
+        """Orders that count, and what they came to, by day."""
+        cells = [s for s in parts if s.source == "day"]
+        rows = await (await self._raw()).fetch(
+            sql.SALES,
+            *_orders_of(parts),
+            [s.store.id for s in cells],
+            [s.since for s in cells],
+            [s.until for s in cells],
+        )
+        return {row["day"]: (row["orders"], row["amount_cents"]) for row in rows}
+
     async def changes(self) -> list[UUID]:
         """What is noted and not yet summed up."""
         return [row["id"] for row in await (await self._raw()).fetch(sql.CHANGES)]

@@ -209,6 +209,24 @@ FROM (
 ) shown GROUP BY 1, 2, kind, key
 """  # noqa: S608 - the fragments are constants of this module
 
+# Segments $1..$7 as above, day cells $8..$10: store, first day, end.
+SALES = f"""
+SELECT day, sum(orders)::bigint AS orders, sum(amount_cents)::bigint AS amount_cents FROM (
+  SELECT l.at::date AS day, 1 AS orders, o.total_cents AS amount_cents
+  FROM unnest($1::int[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[],
+    $6::date[], $7::date[]) AS s(period, store_id, timezone, since, until, first_day, end_day)
+  JOIN orders o ON o.store_id = s.store_id AND o.placed_at >= s.since AND o.placed_at < s.until
+  CROSS JOIN LATERAL (SELECT o.placed_at AT TIME ZONE s.timezone AS at) l
+  WHERE l.at >= s.first_day AND l.at < s.end_day AND o.status NOT IN {_LOST}
+  UNION ALL
+  SELECT c.day, c.orders, c.amount_cents
+  FROM unnest($8::uuid[], $9::date[], $10::date[]) AS g(store_id, first_day, end_day)
+  CROSS JOIN LATERAL (
+    SELECT * FROM insight_cells c WHERE c.store_id = g.store_id AND c.grain = 'day'
+      AND c.kind = 'sales' AND c.day >= g.first_day AND c.day < g.end_day OFFSET 0) c
+) found GROUP BY day
+"""  # noqa: S608 - the fragment is a constant of this module
+
 SUM_UP_DAYS = f"""
 {_FACTS}
 INSERT INTO insight_cells (id, store_id, grain, day, kind, key, label, orders, quantity,

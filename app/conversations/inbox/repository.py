@@ -83,7 +83,7 @@ class ConversationRepository(Repository[Conversation]):
         if people is not None:
             statement = statement.where(Conversation.contact_id.in_(people))
         elif wanted.query and wanted.query.strip():
-            statement = statement.where(*named(wanted.query))
+            statement = statement.where(*named(Conversation.contact_id, wanted.query))
         key = tuple_(Conversation.last_message_at, Conversation.id)
         if before is not None:
             statement = statement.where(key < tuple_(*before))

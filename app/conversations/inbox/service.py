@@ -43,7 +43,7 @@ WAKE = "conversations.inbox.wake"
 GIVE_WAITING = "conversations.inbox.give_waiting"
 MARK_READ = "conversations.sending.mark_read"
 _WINDOW = timedelta(hours=24)
-_FEW = 500
+_FEW = 2000
 """Contacts that a search looks up the conversations of, one by one."""
 
 

@@ -31,15 +31,10 @@ SELECT coalesce(jsonb_object_agg(code, n), '{}')::text FROM (
   GROUP BY 1 ORDER BY 2 DESC LIMIT 20) found
 """
 # The vendor counts people, over all numbers of the account, whom a template reached while they
-# had not written within the day before it.
+# had not written within the day before it: the sender notes when one does (``opened_at``).
 _REACHED = """
-SELECT count(DISTINCT m.contact_id) FROM messages m
-WHERE m.number_id = ANY($1::uuid[]) AND m.provider_at > $2 AND m.direction = 'out'
-  AND m.kind = 'template' AND m.status NOT IN ('failed', 'queued')
-  AND NOT EXISTS (
-    SELECT FROM messages i WHERE i.number_id = m.number_id AND i.contact_id = m.contact_id
-      AND i.direction = 'in' AND i.provider_at <= m.provider_at
-      AND i.provider_at > m.provider_at - interval '24 hours')
+SELECT count(DISTINCT contact_id) FROM messages
+WHERE number_id = ANY ($1::uuid[]) AND opened_at > $2
 """
 # At most once a minute: deliveries come hundreds a second, and each would write the same row.
 _HEARD = """
