@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select, tuple_
+from sqlalchemy import Select, and_, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from app.conversations.inbox.models import (
@@ -33,13 +33,15 @@ from app.core.clock import now
 from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
-from app.kernel.contacts.conditions import named
+from app.kernel.contacts.conditions import named, whole_number
 from app.kernel.contacts.models import Contact
 from app.kernel.users.models import User
 
 Shown = tuple[Conversation, str, str | None, str, str | None]
 """With the contact's name and phone, the number's name and the assignee's."""
 Place = tuple[datetime, UUID]
+_LOOK = 5000
+"""Conversations among which a search looks for a page, before it asks for people by name."""
 
 TENANTS_LATE = """
 SELECT DISTINCT tenant_id FROM conversations
@@ -74,22 +76,38 @@ class ConversationRepository(Repository[Conversation]):
     async def listed(
         self,
         wanted: ConversationFilter,
-        people: Sequence[UUID] | None,
         before: Place | None,
         limit: int,
+        of: Sequence[UUID] | None = None,
     ) -> list[Shown]:
-        """The last written in first; ``people``: whom the query finds, if they are few."""
-        statement = _shown().where(*_conditions(wanted))
-        if people is not None:
-            statement = statement.where(Conversation.contact_id.in_(people))
-        elif wanted.query and wanted.query.strip():
-            statement = statement.where(*named(Conversation.contact_id, wanted.query))
-        key = tuple_(Conversation.last_message_at, Conversation.id)
-        if before is not None:
-            statement = statement.where(key < tuple_(*before))
-        statement = statement.order_by(
-            Conversation.last_message_at.desc(), Conversation.id.desc()
-        ).limit(limit)
+        """The last written in first; with ``of``, these people's alone."""
+        statement = _after(_shown().where(*_conditions(wanted)), before).limit(limit)
+        if of is not None:
+            statement = statement.where(Conversation.contact_id.in_(of))
+        return [_row(row) for row in await self.session.execute(statement)]
+
+    async def near(
+        self, wanted: ConversationFilter, query: str, before: Place | None, limit: int
+    ) -> Sequence[UUID]:
+        """Of the last written in, those of people whom the words find; no more than a look."""
+        if whole_number(query):
+            return ()  # one person, found by their number
+        row = Conversation
+        some: Select[Any] = select(row.id, row.contact_id, row.last_message_at).where(
+            *_conditions(wanted)
+        )
+        last = _after(some, before).limit(_LOOK).subquery()
+        found = await self.session.scalars(
+            select(last.c.id)
+            .where(named(last.c.contact_id, query))
+            .order_by(last.c.last_message_at.desc(), last.c.id.desc())
+            .limit(limit)
+        )
+        return found.all()
+
+    async def these(self, ids: Sequence[UUID]) -> list[Shown]:
+        """The last written in first."""
+        statement = _after(_shown().where(Conversation.id.in_(ids)), None)
         return [_row(row) for row in await self.session.execute(statement)]
 
     async def counts(self, me: UUID | None, at: datetime) -> dict[str, int]:
@@ -335,6 +353,14 @@ def _shown() -> Any:
 
 def _row(row: Any) -> Shown:
     return (row[0], row[1], row[2], row[3], row[4])
+
+
+def _after(statement: Select[Any], before: Place | None) -> Select[Any]:
+    """The last written in first, from behind this place on."""
+    row = Conversation
+    if before is not None:
+        statement = statement.where(tuple_(row.last_message_at, row.id) < tuple_(*before))
+    return statement.order_by(row.last_message_at.desc(), row.id.desc())
 
 
 def _conditions(wanted: ConversationFilter) -> list[Any]:

@@ -43,8 +43,8 @@ WAKE = "conversations.inbox.wake"
 GIVE_WAITING = "conversations.inbox.give_waiting"
 MARK_READ = "conversations.sending.mark_read"
 _WINDOW = timedelta(hours=24)
-_FEW = 2000
-"""Contacts that a search looks up the conversations of, one by one."""
+_MOST_PEOPLE = 20_000
+"""Whom a search looks the conversations up of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +68,15 @@ class InboxService:
     ) -> ConversationPage:
         """What was written in last comes first. Raises Invalid (the cursor)."""
         before = timeline_place(cursor) if cursor else None
-        people: Sequence[UUID] | None = None
         if wanted.query and wanted.query.strip():
-            people = await ContactService(self.work).ids_of(wanted.query, _FEW + 1)
-            if len(people) > _FEW:
-                people = None  # so many that the list meets them soon by itself
-        rows = await self.conversations.listed(wanted, people, before, limit + 1)
+            found = await self.conversations.near(wanted, wanted.query, before, limit + 1)
+            if len(found) <= limit:  # whom few are named like: from the people to what they wrote
+                people = await ContactService(self.work).ids_of(wanted.query, _MOST_PEOPLE)
+                rows = await self.conversations.listed(wanted, before, limit + 1, of=people)
+            else:
+                rows = await self.conversations.these(found)
+        else:
+            rows = await self.conversations.listed(wanted, before, limit + 1)
         items, last = [_read(row) for row in rows[:limit]], rows[:limit][-1:]
         following = None
         if len(rows) > limit and last[0][0].last_message_at is not None:

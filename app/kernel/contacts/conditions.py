@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     SQLColumnExpression,
     Text,
+    all_,
     and_,
     cast,
     exists,
@@ -222,12 +223,12 @@ def people(query: str, at_most: int = 500) -> Select[Any]:
     return select(found.column_valued())
 
 
-def named(contact_id: SQLColumnExpression[UUID], query: str) -> list[Condition]:
+def named(contact_id: SQLColumnExpression[UUID], query: str) -> Condition:
     """What holds of rows whose contact the query finds, looked up row by row: for lists that
     meet many such rows soon. A join would let the planner read all contacts first."""
     who = aliased(Contact)
     text = select(who.search_text).where(who.id == contact_id).scalar_subquery()
-    return [text.like(pattern) for pattern in like_patterns(query)]
+    return text.like(all_(cast(like_patterns(query), ARRAY(Text()))))
 
 
 def like_patterns(query: str) -> list[str]:
