@@ -91,6 +91,68 @@ async def test_a_reply_leaves_within_a_second_of_two_thousand_bulk_sends(
     assert mine < 2
 
 
+async def accepted(runtime: Runtime) -> int:
+    async with runtime.database.system_driver() as driver:
+        found = "SELECT count(*) FROM messages WHERE status = 'accepted' AND author = 'campaign'"
+        return int(await driver.fetchval(found))
+
+
+@pytest.mark.timeout(120)
+async def test_one_worker_sends_a_numbers_flood_at_nearly_the_numbers_pace(
+    world: World, here: Runtime, sandbox: SandboxServer
+) -> None:
+    await sandbox.put("whatsapp", per_second=80)
+    before, count = await accepted(here), 480
+    await backlog(world, count)
+
+    async def at_least(wanted: int) -> bool:
+        return await accepted(here) - before >= wanted
+
+    async with workers(here):
+        await until(lambda: at_least(100), 30)  # connected, and the line is full
+        begun, first = time.monotonic(), await accepted(here)
+        await until(lambda: at_least(count - 50), 60)
+        took, gone = time.monotonic() - begun, await accepted(here) - first
+        await until(lambda: at_least(count), 30)
+    found = await sandbox.requests(vendor="whatsapp", limit="5000")
+    verdicts = Counter(r["verdict"] for r in found)
+    people = Counter(r["body"]["to"] for r in found if r["verdict"] == "accepted")
+    print(f"\none worker, one number: {gone / took:.0f} a second, {verdicts['refused']} x 130429")
+    assert len(people) == count
+    assert set(people.values()) == {1}, "nobody got anything twice"
+    assert gone / took > 40, "60 and more, if nobody else needs the machine"
+
+
+@pytest.mark.timeout(120)
+async def test_two_tenants_floods_of_one_worker_get_equal_shares(
+    world: World, stranger: World, here: Runtime, sandbox: SandboxServer
+) -> None:
+    """The second one comes when the first has all places and all of its line."""
+    gone = """
+        SELECT count(*) FILTER (WHERE tenant_id = $1), count(*) FILTER (WHERE tenant_id = $2)
+        FROM messages WHERE status = 'accepted' AND author = 'campaign'"""
+
+    async def both() -> tuple[int, int]:
+        async with here.database.system_driver() as driver:
+            ours, theirs = await driver.fetchrow(gone, world.tenant.id, stranger.tenant.id)
+        return int(ours), int(theirs)
+
+    async def theirs_at_least(wanted: int) -> bool:
+        return (await both())[1] >= wanted
+
+    await backlog(world, 500)
+    async with workers(here):
+        await asyncio.sleep(1)
+        await backlog(stranger, 300)
+        await until(lambda: theirs_at_least(20), 20)
+        before = await both()
+        await until(lambda: theirs_at_least(120), 30)
+        ours, theirs = (a - b for a, b in zip(await both(), before, strict=True))
+    print(f"\nfloods of two tenants, one worker: {ours} and {theirs} in the same time")
+    assert ours + before[0] < 500, "both still had some"
+    assert min(ours, theirs) >= 0.8 * (ours + theirs) / 2
+
+
 async def test_a_coexistent_number_keeps_to_twenty_a_second(
     world: World, here: Runtime, sandbox: SandboxServer
 ) -> None:

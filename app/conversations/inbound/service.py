@@ -243,11 +243,11 @@ class InboundService:
             await self.rows.resolve(attempt_id, number.id, item.wamid)
         await self._settle(number.id, item.wamid)
 
-    async def _settle(self, number_id: UUID, wamid: str) -> None:
-        """Have a message of ours stand where all notices of it put it."""
+    async def _settle(self, number_id: UUID, wamid: str) -> bool:
+        """Have a message of ours stand where all notices of it put it; whether it moved."""
         kept = await self.rows.kept(number_id, wamid)
         if kept is None or kept.direction != "out":
-            return
+            return False
         notices = await self.rows.statuses(number_id, wamid)
         base = kept.status
         if base in STAMPS:  # what notices said is folded anew
@@ -257,7 +257,7 @@ class InboundService:
         if (found.status, found.error_code) == (kept.status, kept.error_code) and (
             stamped == found.stamps
         ):
-            return
+            return False
         await self.rows.stand(kept.id, found)
         if found.error_code == OPTED_OUT:
             await self._opted_out(kept, wamid, notices)
@@ -274,6 +274,7 @@ class InboundService:
                     error_code=found.error_code,
                 )
             )
+        return True
 
     # -- consent ---------------------------------------------------------------------------
 
@@ -327,8 +328,8 @@ async def apply_known_statuses(work: UnitOfWork, message: StoredMessage) -> None
     service = InboundService(work)
     await service.rows.lock(message.number_id, message.wamid)
     await work.session.flush()
-    await service._settle(message.number_id, message.wamid)
-    await work.session.refresh(message)
+    if await service._settle(message.number_id, message.wamid):
+        await work.session.refresh(message)
 
 
 def _place(item: Item) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, or_, select, tuple_
+from sqlalchemy import and_, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from app.conversations.inbox.models import (
@@ -93,9 +93,7 @@ class ConversationRepository(Repository[Conversation]):
         if whole_number(query):
             return ()  # one person, found by their number
         row = Conversation
-        some: Select[Any] = select(row.id, row.contact_id, row.last_message_at).where(
-            *_conditions(wanted)
-        )
+        some = select(row.id, row.contact_id, row.last_message_at).where(*_conditions(wanted))
         last = _after(some, before).limit(_LOOK).subquery()
         found = await self.session.scalars(
             select(last.c.id)
@@ -355,7 +353,7 @@ def _row(row: Any) -> Shown:
     return (row[0], row[1], row[2], row[3], row[4])
 
 
-def _after(statement: Select[Any], before: Place | None) -> Select[Any]:
+def _after(statement: Any, before: Place | None) -> Any:
     """The last written in first, from behind this place on."""
     row = Conversation
     if before is not None:

@@ -53,6 +53,7 @@ from app.conversations.templates.service import TemplateService
 from app.core.backoff import retry_wait
 from app.core.clock import now
 from app.kernel.consents.service import ConsentService
+from app.kernel.contacts.models import Contact
 from app.kernel.contacts.service import ContactService
 from app.kernel.work import Runtime, UnitOfWork
 
@@ -67,6 +68,8 @@ class Next:
     pace: Pace
     contact_id: UUID
     urgency: int
+    carries: bool
+    """Something that the vendor must have first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class Dispatch:
             turn.per_second,
             is_coexistent=turn.is_coexistent,
         )
-        return Next(pace, turn.contact_id, URGENCY.get(turn.author, BULK))
+        return Next(pace, turn.contact_id, URGENCY.get(turn.author, BULK), turn.carries)
 
     async def take(self, message_id: UUID) -> Outgoing | Later | None:
         """Write the attempt down; None when nothing may be sent (any more)."""
@@ -127,8 +130,9 @@ class Dispatch:
             return None
         conversation = await self.messages.conversation(message.conversation_id)
         number = await self.messages.number(message.number_id)
-        to = await self._address(message.contact_id)
-        forbidden = await self._forbidden(message, conversation, number)
+        contact = await ContactService(self.work).who(message.contact_id)
+        to = await self._address(contact)
+        forbidden = await self._forbidden(message, contact, conversation, number)
         if forbidden is not None or to is None:
             self._failed(message, forbidden or "no-address", None)
             return None
@@ -180,10 +184,10 @@ class Dispatch:
 
         A status that comes before the answer, after a crash or twice leads to the same rows.
         """
-        attempt = await self.messages.attempt(attempt_id)
-        if attempt is None:
+        found = await self.messages.attempt(attempt_id)
+        if found is None:
             return None
-        message = await self.messages.get(attempt.message_id, lock=True)
+        attempt, message = found
         if attempt.state != "accepted":
             attempt.state, attempt.wamid, attempt.finished_at = "accepted", wamid, now()
             attempt.error_code = attempt.error = None
@@ -197,10 +201,10 @@ class Dispatch:
 
     async def ended(self, attempt_id: UUID, failure: GatewayFailure) -> Later | None:
         """It was not, or nobody knows: when to try again, None when never."""
-        attempt = await self.messages.attempt(attempt_id)
-        if attempt is None or attempt.state != "sending":
+        found = await self.messages.attempt(attempt_id)
+        if found is None or found[0].state != "sending":
             return None
-        message = await self.messages.get(attempt.message_id, lock=True)
+        attempt, message = found
         code = failure.code if isinstance(failure, GatewayRefused) else None
         attempt.finished_at, attempt.error_code, attempt.error = now(), code, failure.reason
         if isinstance(failure, GatewayOutcomeUnknown):
@@ -317,7 +321,11 @@ class Dispatch:
                 )
 
     async def _forbidden(
-        self, message: Message, conversation: Conversation, number: WhatsAppNumber
+        self,
+        message: Message,
+        contact: Contact,
+        conversation: Conversation,
+        number: WhatsAppNumber,
     ) -> str | None:
         """Why it may not be sent now; asked again here, as it may have waited."""
         if not number.is_active:
@@ -333,15 +341,14 @@ class Dispatch:
             category = template.category
         elif not is_open(conversation.last_inbound_at, now()):
             return "window-closed"
-        asked = await ConsentService(self.work).may_send(message.contact_id, CHANNEL, category)
+        asked = await ConsentService(self.work).may_send_to(contact, CHANNEL, category)
         return None if asked.is_allowed else asked.reason
 
-    async def _address(self, contact_id: UUID) -> str | None:
-        contacts = ContactService(self.work)
-        contact = await contacts.who(contact_id)
+    async def _address(self, contact: Contact) -> str | None:
         if contact.phone is not None:
             return contact.phone
-        known = {i.kind: i.value for i in await contacts.identities_of(contact)}
+        identities = await ContactService(self.work).identities_of(contact)
+        known = {i.kind: i.value for i in identities}
         return known.get("wa_id") or known.get("bsuid")
 
     def _failed(self, message: Message, code: str, why: str | None) -> None:

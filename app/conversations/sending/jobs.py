@@ -41,10 +41,11 @@ async def send(job: JobContext) -> None:
         return
     _not_later(turn)
     if isinstance(turn, Next):
-        if not await _carried(job, message_id):
+        if turn.carries and not await _carried(job, message_id):
             return
         try:
-            await pass_line(job.runtime, turn.pace, turn.contact_id, turn.urgency)
+            async with job.place.left():
+                await pass_line(job.runtime, turn.pace, turn.contact_id, turn.urgency)
         except TurnLater as later:
             raise RetryLater(later.seconds) from later
     async with job.works() as work:
@@ -62,9 +63,10 @@ def _not_later(found: object) -> None:
 async def _deliver(job: JobContext, outgoing: Outgoing) -> None:
     attempt_id = outgoing.attempt_id
     try:
-        sent = await outgoing.gateway.send(
-            outgoing.account, outgoing.to, outgoing.message, reference=str(attempt_id)
-        )
+        async with job.place.left():
+            sent = await outgoing.gateway.send(
+                outgoing.account, outgoing.to, outgoing.message, reference=str(attempt_id)
+            )
     except GatewayFailure as failure:
         async with job.works() as work:
             later = await Dispatch(work).ended(attempt_id, failure)

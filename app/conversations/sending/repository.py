@@ -21,7 +21,9 @@ from app.core.repository import Repository
 _TURN = """
 SELECT m.status, m.author, m.number_id, m.contact_id, n.waba_id, n.per_second, n.is_coexistent,
   m.author = 'campaign' AND n.campaigns_stopped_at IS NOT NULL AS is_stopped,
-  greatest(m.send_after, c.sends_resume_at) AS not_before, e.earlier, e.resume_at
+  greatest(m.send_after, c.sends_resume_at) AS not_before, e.earlier, e.resume_at,
+  EXISTS (SELECT FROM message_media a WHERE a.message_id = m.id AND a.upload_id IS NOT NULL)
+    AS carries
 FROM messages m
 JOIN conversations c ON c.id = m.conversation_id
 JOIN whatsapp_numbers n ON n.id = m.number_id
@@ -71,6 +73,8 @@ class Turn(NamedTuple):
     earlier: int
     resume_at: datetime | None
     """When the last of the earlier ones may be tried again."""
+    carries: bool
+    """Something that was uploaded here, which the vendor must have first."""
 
 
 class Room(NamedTuple):
@@ -166,21 +170,21 @@ class SendingRepository(Repository[Message]):
         found: MessageMedia | None = await self.session.scalar(select(MessageMedia).where(mine))
         return found
 
-    async def attempt(self, attempt_id: UUID) -> MessageAttempt | None:
-        """One attempt, locked after its message: in this order everywhere."""
+    async def attempt(self, attempt_id: UUID) -> tuple[MessageAttempt, Message] | None:
+        """One attempt and its message, which is locked first: in this order everywhere."""
         found = await self.session.scalar(
             select(MessageAttempt.message_id).where(MessageAttempt.id == attempt_id)
         )
         if found is None:
             return None
-        await self.get(found, lock=True)
+        message = await self.get(found, lock=True)
         row = await self.session.execute(
             select(MessageAttempt)
             .where(MessageAttempt.id == attempt_id)
             .with_for_update()
             .execution_options(populate_existing=True)
         )
-        return row.scalar_one()
+        return row.scalar_one(), message
 
     async def open_attempt(self, message_id: UUID) -> MessageAttempt | None:
         """The one that was begun and never ended."""

@@ -12,6 +12,7 @@ from app.core.problems import Invalid
 from app.kernel.consents.models import ConsentEntry
 from app.kernel.consents.repository import ConsentRepository
 from app.kernel.consents.rules import Permission, Wish, permission, wish_of
+from app.kernel.contacts.models import Contact
 from app.kernel.contacts.service import ContactService
 from app.kernel.work import Work
 
@@ -90,7 +91,10 @@ class ConsentService:
 
         Follows merges: who was merged is asked of who stays. Raises ContactNotFound.
         """
-        contact = await self.contacts.who(contact_id)
-        family = await self.contacts.family(contact.id)
+        return await self.may_send_to(await self.contacts.who(contact_id), channel, category)
+
+    async def may_send_to(self, contact: Contact, channel: str, category: str) -> Permission:
+        """The same of somebody whom ``ContactService.who`` has found."""
+        family = await self.contacts.family_of(contact)
         found = await self.entries.decisions(family, channel, category)
         return permission(found, channel, category, is_blocked=contact.is_blocked)

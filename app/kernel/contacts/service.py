@@ -143,7 +143,10 @@ class ContactService:
 
     async def family(self, contact_id: UUID) -> list[UUID]:
         """The contact's id and those of its doubles. Raises ContactNotFound, ContactMerged."""
-        contact = await self.get(contact_id)
+        return await self.family_of(await self.get(contact_id))
+
+    async def family_of(self, contact: Contact) -> list[UUID]:
+        """The ids of one who was not merged and of their doubles."""
         return [contact.id, *(double.id for double in await self.contacts.doubles(contact.id))]
 
     async def create(

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -27,7 +27,7 @@ from pgqueuer.queries import Queries
 
 from app.contracts.platform import JobHeld
 from app.core.ids import new_id
-from app.kernel.jobs.places import Places
+from app.kernel.jobs.places import Place, Places
 from app.kernel.telling import JOBS, NOTICE_FAN_OUT
 from app.kernel.tenancy import UnknownTenant
 from app.kernel.work import Actor, Runtime, WorkFactory, unit_of_work
@@ -62,6 +62,8 @@ class JobContext:
     payload: dict[str, Any]
     delivery: int
     """1 for the first; a higher number says an earlier delivery may have got half-way."""
+    place: Place = field(default_factory=Place)
+    """Among the jobs that run; to be left while this one only waits for a vendor."""
 
 
 _UNTRACED = nullcontext()
@@ -155,7 +157,7 @@ class Worker:
         self._max_deliveries = max_deliveries
         self._beats = beats
         self._beating: list[asyncio.Task[None]] = []
-        self._places = Places(self._concurrency)
+        self._places = Places(self._concurrency, self._system, self._wake)
         self._task: asyncio.Task[None] | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._manager: QueueManager | None = None
@@ -263,7 +265,7 @@ class Worker:
                 # More than may run: the difference waits in Places or is handed back, so that a
                 # flood is walked through quickly and whoever stands behind it is found.
                 batch_size=self._concurrency * 2,
-                max_concurrent_tasks=self._concurrency * 4,
+                max_concurrent_tasks=self._concurrency * 16,
                 shutdown_on_listener_failure=True,
                 heartbeat_timeout=self._heartbeat,
             )
@@ -297,12 +299,12 @@ class Worker:
         except (ValueError, KeyError, TypeError) as error:
             await self._count(job, None, name)
             raise Held(f"its payload cannot be read: {error}") from error
-        async with self._places.place(tenant_id, job.priority):
+        async with self._places.place(tenant_id, job.id, job.priority) as place:
             if self._stopping:
                 raise RetryRequested(reason="worker stops")
             delivery = await self._count(job, tenant_id, name)
             with self._span(name, job, tenant_id, delivery, traceparent):
-                await self._handle(name, job, tenant_id, payload, delivery)
+                await self._handle(name, job, tenant_id, payload, delivery, place)
 
     def _span(
         self, name: str, job: Job, tenant_id: UUID, delivery: int, traceparent: str | None
@@ -336,7 +338,13 @@ class Worker:
             log.exception("job.held_untold", extra={"job": name, "job_id": job.id})
 
     async def _handle(
-        self, name: str, job: Job, tenant_id: UUID, payload: dict[str, Any], delivery: int
+        self,
+        name: str,
+        job: Job,
+        tenant_id: UUID,
+        payload: dict[str, Any],
+        delivery: int,
+        place: Place,
     ) -> None:
         runtime = self._runtime
         try:
@@ -349,6 +357,7 @@ class Worker:
                     tenant_id,
                     payload,
                     delivery,
+                    place,
                 )
             )
         except UnknownTenant:
