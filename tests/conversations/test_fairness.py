@@ -134,7 +134,7 @@ async def test_two_tenants_floods_of_one_worker_get_equal_shares(
 
     async def both() -> tuple[int, int]:
         async with here.database.system_driver() as driver:
-            ours, theirs = await driver.fetchrow(gone, world.tenant.id, stranger.tenant.id)
+            [(ours, theirs)] = await driver.fetch(gone, world.tenant.id, stranger.tenant.id)
         return int(ours), int(theirs)
 
     async def theirs_at_least(wanted: int) -> bool:
