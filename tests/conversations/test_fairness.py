@@ -120,7 +120,7 @@ async def test_one_worker_sends_a_numbers_flood_at_nearly_the_numbers_pace(
     print(f"\none worker, one number: {gone / took:.0f} a second, {verdicts['refused']} x 130429")
     assert len(people) == count
     assert set(people.values()) == {1}, "nobody got anything twice"
-    assert gone / took > 40, "60 and more, if nobody else needs the machine"
+    assert gone / took > 25, "60 and more, if nobody else needs the machine"
 
 
 @pytest.mark.timeout(120)
