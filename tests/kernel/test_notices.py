@@ -205,6 +205,8 @@ async def test_the_matrix_shows_defaults_choices_and_what_is_ready(
         ORDER,
         "commerce.payment_paid",
         "conversations.message_undecided",
+        "commerce.order_status_changed",
+        "commerce.order_withdrawn",
         "conversations.noted",
     }, "nobody chooses about what she is never told"
     shown = (await owner.get(f"{NOTICES}/preferences")).json()["channels"]
