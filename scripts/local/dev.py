@@ -126,6 +126,9 @@ def start_sandbox(
         environment={
             **environment,
             "SANDBOX_SMTP_PORT": str(at.smtp_port),
+            # Whoever types as a customer there is heard here; signed as by the platform's own app.
+            "SANDBOX_WHATSAPP_CALLBACK_URL": f"{at.url}/api/v1/webhooks/whatsapp",
+            "SANDBOX_WHATSAPP_APP_SECRET": environment.get("WHATSAPP_APP_SECRET", ""),
             "SANDBOX_STRIPE_WEBHOOK_URL": f"{at.url}/api/v1/webhooks/stripe",
             "SANDBOX_STRIPE_WEBHOOK_SECRET": environment.get("STRIPE_WEBHOOK_SECRET", ""),
         },
