@@ -252,7 +252,7 @@ class CheckoutService:
         actor = (work.actor.kind, work.actor.name)
         promised_at = _promised_at(draft)
         await self._take_codes(draft)
-        slot_id = await self._take_slot(draft, basis)
+        slot_id = await self.take_slot(draft)
         written = await self.checkout.write(draft.document(order_id, promised_at, actor))
         if written.earlier is not None:
             raise CartAlreadyOrdered(order_number=written.earlier)
@@ -275,8 +275,11 @@ class CheckoutService:
         if uses and await PromotionService(self.work).take_codes(uses) != len(uses):
             raise CouponNotApplicable()
 
-    async def _take_slot(self, draft: Draft, basis: Basis) -> UUID | None:
-        """A place in the slot asked for, after the promotions and before the order's number."""
+    async def take_slot(self, draft: Draft) -> UUID | None:
+        """A place in the slot asked for, after the promotions and before the order's number.
+
+        None: the order is for now. Raises what an availability says of a full slot.
+        """
         start = draft.scheduled_for
         if start is None:
             return None

@@ -25,6 +25,8 @@ from app.commerce.payments.service import PaymentService
 from app.commerce.promotions.service import PromotionService
 from app.commerce.shipping.service import SignedQuote
 from app.commerce.stores.models import Store
+from app.commerce.stores.rules import Channel
+from app.commerce.stores.service import StoreService
 from app.contracts.commerce import OrderEdited
 from app.core.clock import now
 from app.core.postal import InvalidCep, normalise_cep
@@ -100,9 +102,10 @@ class DeskService:
     async def edit(self, order_id: UUID, body: OrderEditIn, version: int | None) -> EditedRead:
         """Change what was ordered; stock, coupons and money follow by the checkout's rules.
 
-        Lock order: the order, promotions by id, stock by item. Raises what a preview raises, and
-        OrderNotFound, VersionConflict, OrderNotEditable, OrderLineNotFound, NothingToChange,
-        OverrideReasonRequired, CouponNotApplicable, PriceChanged, OutOfStock.
+        Lock order: the order, promotions by id, slots by start, stock by item. Raises
+        what a preview raises, and OrderNotFound, VersionConflict, OrderNotEditable,
+        OrderLineNotFound, NothingToChange, OverrideReasonRequired, CouponNotApplicable,
+        PriceChanged, StoreClosed, OutOfStock.
         """
         if not body.changes_something:
             raise NothingToChange()
@@ -113,6 +116,7 @@ class DeskService:
         before, lines = snapshot(order), _lines(order, body)
         held = await self.stock.held(order.id)
         draft = await self._priced(order, store, lines, body, held)
+        await self._move_slot(order, draft)
         await self._retake(order, draft, held)
         await self._rewrite(order, draft, lines, body)
         return await self._told(order, before, draft, body)
@@ -132,7 +136,7 @@ class DeskService:
         await PromotionService(self.work).release(order.id)
         terms = Terms(
             order.source,
-            body.despite_closed or "scheduled_for" not in body.model_fields_set,
+            body.despite_closed or cart.scheduled_for == order.scheduled_for,
             own_prices(lines),
             held,
             await self.orders.has_other_orders(order),
@@ -146,6 +150,24 @@ class DeskService:
         if expected is not None and expected != draft.totals.total_cents:
             raise PriceChanged(expected_total_cents=expected, breakdown=draft.breakdown())
         return draft
+
+    async def _move_slot(self, order: Order, draft: Draft) -> None:
+        """Its place follows the order to another slot, or to none; a full one refuses the edit.
+
+        The earlier slot's row is locked first: two orders that change places do not deadlock.
+        """
+        was, asked = order.scheduled_for, draft.scheduled_for
+        if asked == was:
+            return
+        stores, channel = StoreService(self.work), Channel(draft.fulfilment.value)
+        leave_first = was is not None and (asked is None or was < asked)
+        if leave_first:
+            await stores.give_back_slot(order.id)
+        slot_id = await self.checkout.take_slot(draft)
+        if not leave_first:
+            await stores.give_back_slot(order.id)
+        if slot_id is not None:
+            await stores.claim_slot(slot_id, order.id, channel)
 
     async def _retake(self, order: Order, draft: Draft, held: dict[UUID, int]) -> None:
         uses = [use.document() for use in draft.redemptions]
