@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from app import vendors
 from app.commerce.campaigns.endpoints import router as campaigns_router
+from app.commerce.carts.service import ChatCarts
 from app.commerce.catalog import snapshot as catalog_snapshot
 from app.commerce.catalog.admin import router as catalog_admin_router
 from app.commerce.catalog.endpoints import router as catalog_router
@@ -35,6 +36,7 @@ from app.commerce.shipping.endpoints import router as shipping_router
 from app.commerce.stocktakes.endpoints import router as stocktakes_router
 from app.commerce.stores.endpoints import router as stores_router
 from app.commerce.stores.service import StoreService
+from app.contracts.carts import CartDesk
 from app.contracts.commerce import (
     OrderLookup,
     OrderMessages,
@@ -62,6 +64,7 @@ from app.contracts.platform import (
     AgentStatusChanged,
 )
 from app.contracts.saas import InUse, UpgradeAdvice
+from app.conversations.carts import jobs as carts
 from app.conversations.inbound import jobs as inbound
 from app.conversations.inbound.endpoints import router as inbound_router
 from app.conversations.inbox import jobs as conversations
@@ -242,6 +245,7 @@ ROUTERS: list[APIRouter] = [
 PORTS = (
     Ports()
     .bind(OrderLookup, OrderService)
+    .bind(CartDesk, ChatCarts)
     .bind(OrderMessages, NotificationService)
     .bind(TimelineSource, ContactTimeline, name="contacts")
     .bind(TimelineSource, CustomerTimeline, name="commerce")
@@ -305,6 +309,8 @@ JOBS: dict[str, Handler] = {
     inbox.PROCESS: inbox.process,
     inbound.ACCOUNT: inbound.apply_account,
     inbound.FOLLOW_MERGE: inbound.follow_merge,
+    carts.RECEIVED: carts.received,
+    carts.ANSWERED: carts.answered,
     RECONCILE: reconcile,
     notices.NOTICE_FAN_OUT: notices.fan_out,
     notices.DELIVER: notices.deliver,

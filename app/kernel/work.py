@@ -117,6 +117,15 @@ class UnitOfWork(Telling):
         """The driver connection inside this transaction, for hand-written hot statements."""
         return await raw(self.session)
 
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[None]:
+        """A savepoint: what is written and told inside is forgotten when the block fails."""
+        with self.forgetting():
+            async with self.session.begin_nested():
+                # SQLAlchemy sets the savepoint at the first statement that it sees itself.
+                await self.session.connection()
+                yield
+
     async def finish(self) -> None:
         """Write what was told, in one statement; called once, right before the commit."""
         kept = self._answer

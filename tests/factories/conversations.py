@@ -94,13 +94,14 @@ async def make_chat(
         return Chat(world, number, contact_id, row.id, phone)
 
 
-async def incoming(chat: Chat, text: str, at: datetime | None = None) -> Message:
+async def incoming(chat: Chat, text: str, at: datetime | None = None, **fields: Any) -> Message:
     """A message of the contact's, as if it had been delivered."""
     async with chat.world.work() as work:
         row = Message(
             conversation_id=chat.id, number_id=chat.number_id, contact_id=chat.contact_id,
-            direction="in", author="contact", kind="text", text=text, status="received",
+            direction="in", author="contact", text=text, status="received",
             wamid=f"wamid.{secrets.token_hex(12)}", provider_at=at or now(),
+            **{"kind": "text", **fields},
         )  # fmt: skip
         work.session.add(row)
         await work.session.flush()

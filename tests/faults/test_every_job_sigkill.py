@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from sqlalchemy import select
 from app.commerce.inventory.models import StockLevel
 from app.commerce.payments.models import Payment
 from app.contracts.contacts import ContactBlockChanged
+from app.conversations.carts.models import WhatsAppCart
 from app.conversations.inbox.models import Conversation
 from app.core.clock import now
 from app.kernel.connections.schemas import ConnectionPut
@@ -28,7 +30,7 @@ from app.wiring import JOBS
 from tests.conftest import ROOT
 from tests.conversations.inbound.line import envelope, make_line, post
 from tests.factories.commerce import key, make_shop
-from tests.factories.conversations import make_chat, make_contact
+from tests.factories.conversations import incoming, make_chat, make_contact, make_number
 from tests.factories.notices import NOTICES, browser, connect_bot, vendors
 from tests.factories.pictures import png
 from tests.factories.receiver import Receiver, receiving
@@ -131,6 +133,23 @@ async def stage(
     await queue(world, "kernel.files.clean", {})
     await queue(world, "saas.central.erase_left_files", {"keys": ["public/none/of-these.png"]})
     await _conversations(world, anonymous)
+    await _carts(world, pizza)
+
+
+async def _carts(world: World, pizza: UUID) -> None:
+    """A cart that nobody has read yet, and one whose buyer has chosen."""
+    chat = await make_chat(world, number_id=await make_number(world, cart_store="centro"))
+    item = {"product_retailer_id": str(pizza), "quantity": 1}
+    content = {"order": {"product_items": [item]}}
+    new, asked = [await incoming(chat, "-", kind="order", content=content) for _ in range(2)]
+    async with world.work() as work:
+        offered = {"pickup": 4990}
+        cart = WhatsAppCart(id=asked.id, store="centro", state="offered", offered=offered)
+        work.session.add(cart)
+    reply = {"type": "button_reply", "button_reply": {"id": f"cart:{asked.id}:pickup"}}
+    pressed = await incoming(chat, "-", kind="interactive", content={"interactive": reply})
+    await queue(world, "conversations.carts.received", {"message_id": str(new.id)})
+    await queue(world, "conversations.carts.answered", {"message_id": str(pressed.id)})
 
 
 async def _conversations(world: World, anonymous: httpx.AsyncClient) -> None:

@@ -277,9 +277,7 @@ class CheckoutService:
 
     async def take_slot(self, draft: Draft) -> UUID | None:
         """A place in the slot asked for, after the promotions and before the order's number.
-
-        None: the order is for now. Raises what an availability says of a full slot.
-        """
+        None: the order is for now. Raises StoreClosed."""
         start = draft.scheduled_for
         if start is None:
             return None

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from app.contracts.conversations import (
     MessageReceived,
     MessageStatusChanged,
 )
+from app.conversations.carts.rules import job_of
 from app.conversations.inbound.reading import (
     CHANGES,
     MEDIA_LIFE,
@@ -36,6 +37,7 @@ from app.conversations.inbound.rules import STAMPS, Notice, folded, standing
 from app.conversations.inbound.schemas import Kept, Number, Row
 from app.conversations.inbox.models import Message as StoredMessage
 from app.conversations.media.rules import FETCH
+from app.conversations.sending.rules import URGENCY
 from app.core.clock import now
 from app.kernel.consents.rules import wish_of
 from app.kernel.consents.service import ConsentService
@@ -70,7 +72,7 @@ class InboundService:
         failed = []
         for position, item in enumerate(found):
             try:
-                async with self._aside() if len(found) > 1 else nullcontext():
+                async with self.work.aside() if len(found) > 1 else nullcontext():
                     await self._item(item, numbers, _id_of(delivery_id, position))
             except Exception as error:
                 if len(found) == 1:
@@ -78,14 +80,6 @@ class InboundService:
                 log.exception("whatsapp.item_failed", extra={"delivery_id": str(delivery_id)})
                 failed.append(f"{type(error).__name__}: {error}"[:200])
         return failed
-
-    @asynccontextmanager
-    async def _aside(self) -> AsyncIterator[None]:
-        with self.work.forgetting():
-            async with self.work.session.begin_nested():
-                # SQLAlchemy sets the savepoint at the first statement that it sees itself.
-                await self.work.session.connection()
-                yield
 
     async def _numbers(self, items: Sequence[Item]) -> dict[str, Number]:
         wanted = {n for item in items if (n := getattr(item, "phone_number_id", None))}
@@ -159,6 +153,8 @@ class InboundService:
         if row.author == "contact":
             await self.rows.seen(row.contact_id, min(item.at, now()))
             await self._heed(item, row.contact_id)
+            if (job := job_of(item.kind, item.content)) is not None:
+                self.work.enqueue(job, {"message_id": str(row.id)}, priority=URGENCY["bot"])
         if not is_change:
             self._tell(row)
 

@@ -185,14 +185,11 @@ class ConversationRepository(Repository[Conversation]):
         )
         return found.all()
 
-    async def sender(self) -> WhatsAppNumber | None:
-        """The number that speaks for the tenant when none is named: the first that is active."""
-        found = await self.session.scalars(
-            select(WhatsAppNumber)
-            .where(WhatsAppNumber.is_active)
-            .order_by(WhatsAppNumber.id)
-            .limit(1)
-        )
+    async def sender(self, number_id: UUID | None = None) -> WhatsAppNumber | None:
+        """The number that speaks for the tenant: the named one, else the first that is active."""
+        rest = select(WhatsAppNumber).where(WhatsAppNumber.is_active)
+        named = (WhatsAppNumber.id == number_id).desc() if number_id else WhatsAppNumber.id
+        found = await self.session.scalars(rest.order_by(named, WhatsAppNumber.id).limit(1))
         return found.one_or_none()
 
     async def waiting(self, departments: set[UUID | None], limit: int) -> Sequence[Conversation]:

@@ -134,10 +134,11 @@ class InboxService:
             )
         return await self.get(id_)
 
-    async def reach(self, contact_id: UUID) -> UUID | None:
-        """The conversation in which the tenant tells a contact something of its own accord; None
-        without a number. Nobody is asked to look after it before the contact answers."""
-        number = await self.conversations.sender()
+    async def reach(self, contact_id: UUID, number_id: UUID | None = None) -> UUID | None:
+        """The conversation in which the tenant tells a contact something of its own accord, by
+        this number or else its first; None without one. Nobody is asked to look after it before
+        the contact answers."""
+        number = await self.conversations.sender(number_id)
         if number is None:
             return None
         id_, _ = await self.conversations.open(contact_id, number.id, number.department_id)

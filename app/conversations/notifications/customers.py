@@ -10,6 +10,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from app.contracts.commerce import OrderLookup, OrderSummary
+from app.conversations.carts.models import WhatsAppCart
+from app.conversations.carts.rules import progress
+from app.conversations.carts.service import CartService
 from app.conversations.inbox.service import InboxService
 from app.conversations.notifications.models import Notification, OrderMessageSetting
 from app.conversations.notifications.repository import (
@@ -34,7 +37,7 @@ from app.conversations.sending.problems import (
     ConsentMissing,
     WindowClosed,
 )
-from app.conversations.sending.schemas import TemplateMessageIn, TextMessage
+from app.conversations.sending.schemas import OwnInteractive, TemplateMessageIn, TextMessage
 from app.conversations.sending.service import Author, SendingService
 from app.conversations.templates.problems import TemplateNotApproved
 from app.kernel.contacts.service import ContactService
@@ -74,6 +77,9 @@ class CustomerNews:
         inbox = InboxService(self.work)
         if not await inbox.has_number():
             return False
+        cart = await CartService(self.work).of_order(order_id)
+        if cart is not None and fact.name == "placed":
+            return True  # the chat in which it was ordered has the receipt
         order = await self.work.port(OrderLookup).summary(order_id)
         text = _text(order, fact, setting) if order is not None else None
         if order is None or text is None:
@@ -86,7 +92,7 @@ class CustomerNews:
             body=text,
         )
         if row.state == NotificationState.PENDING:
-            await self._owe(row, order, fact, setting)
+            await self._owe(row, order, fact, setting, cart)
         return True
 
     async def _owe(
@@ -95,21 +101,22 @@ class CustomerNews:
         order: OrderSummary,
         fact: OrderFact,
         setting: OrderMessageSetting | None,
+        cart: tuple[WhatsAppCart, UUID] | None,
     ) -> None:
         contact = (
             await ContactService(self.work).by_phone(order.customer_phone)
             if order.customer_phone
             else None
         )
-        reached = await InboxService(self.work).reach(contact.id) if contact else None
+        number_id = cart[1] if cart is not None else None
+        reached = await InboxService(self.work).reach(contact.id, number_id) if contact else None
         if reached is None:
             row.state, row.error = NotificationState.FAILED, "no-recipient"
             return
         sending = SendingService(self.work)
         try:
             try:
-                told = TextMessage(type="text", text=row.body)
-                message = await sending.queue(reached, told, _AUTHOR)
+                message = await sending.queue(reached, _said(row.body, order, fact, cart), _AUTHOR)
             except WindowClosed:
                 template = _template(setting, order, fact)
                 if template is None:
@@ -119,6 +126,14 @@ class CustomerNews:
             row.state, row.error = NotificationState.FAILED, refused.code
             return
         row.state, row.message_id = NotificationState.QUEUED, message.id
+
+
+def _said(
+    body: str, order: OrderSummary, fact: OrderFact, cart: tuple[WhatsAppCart, UUID] | None
+) -> OwnInteractive | TextMessage:
+    """The news; as the order's own status where the order is shown in the chat."""
+    shown = progress(order.id, fact.name, body) if cart and cart[0].has_details else None
+    return shown or TextMessage(type="text", text=body)
 
 
 def _text(order: OrderSummary, fact: OrderFact, setting: OrderMessageSetting | None) -> str | None:

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from app.conversations.numbers import checks
 from app.conversations.numbers.news import NumberNews, shown
 from app.conversations.numbers.problems import (
+    CartStoreUnknown,
     NoSecretToEnd,
     NumberInUse,
     NumberNotFound,
@@ -74,7 +75,9 @@ async def get_number(number_id: UUID, numbers: Numbers) -> NumberRead:
 @router.patch(
     "/{number_id}",
     dependencies=[_WRITE],
-    responses=problems(NumberNotFound, DepartmentNotFound, NumberUrlRefused, TokenNeeded),
+    responses=problems(
+        NumberNotFound, DepartmentNotFound, NumberUrlRefused, TokenNeeded, CartStoreUnknown
+    ),
 )
 async def update_number(number_id: UUID, body: NumberUpdate, numbers: Numbers) -> NumberRead:
     """Change a number; fields left out stay, a new address needs the token again."""

@@ -51,6 +51,8 @@ class WhatsAppNumber(TenantModel):
     default_bot_id: Mapped[UUID | None]
     department_id: Mapped[UUID | None]
     """Who answers what comes in here."""
+    cart_store: Mapped[str | None]
+    """Slug of the store that sells what people put into a cart in this number's chats."""
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
     campaigns_stopped_at: Mapped[datetime | None]
     campaigns_stopped_why: Mapped[str | None]

@@ -36,6 +36,11 @@ class TokenNeeded(Invalid):
     title = "A new address needs the token again: stored tokens never follow to another address."
 
 
+class CartStoreUnknown(Invalid):
+    code = "cart-store-unknown"
+    title = "There is no active store with this slug that could sell: see GET /admin/stores."
+
+
 class NoSecretToEnd(Conflict):
     code = "whatsapp-no-previous-secret"
     title = "There is no previous app secret: nothing is being rotated."

@@ -72,6 +72,11 @@ class NumberUpdate(Input):
     is_active: bool | None = None
     default_bot_id: UUID | None = None
     department_id: UUID | None = None
+    cart_store: Annotated[str, Field(min_length=1, max_length=80)] | None = Field(
+        None,
+        description="Slug of the store whose orders carts become that are filled in the chat;"
+        " null: a cart is a message like others.",
+    )
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"name": "Atendimento Centro", "is_active": True}]}
@@ -109,6 +114,7 @@ class NumberRead(Output):
     is_active: bool
     default_bot_id: UUID | None
     department_id: UUID | None
+    cart_store: str | None
     campaigns_stopped_at: datetime | None
     campaigns_stopped_why: str | None
     is_rotating_secret: bool

@@ -7,10 +7,12 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from app.contracts.carts import CartDesk
 from app.contracts.gateways.whatsapp import WhatsAppAccount
 from app.conversations.numbers import models
 from app.conversations.numbers.models import WhatsAppNumber
 from app.conversations.numbers.problems import (
+    CartStoreUnknown,
     NoSecretToEnd,
     NumberNotFound,
     NumberUrlRefused,
@@ -31,7 +33,7 @@ from app.kernel.work import Work
 LIMIT = "whatsapp_numbers"
 _USUAL_PER_SECOND = 80
 _COEXISTENT_PER_SECOND = 20
-_PLAIN = ("api_version", "default_bot_id", "department_id", "base_url")
+_PLAIN = ("api_version", "default_bot_id", "department_id", "base_url", "cart_store")
 
 
 class NumberService:
@@ -90,9 +92,10 @@ class NumberService:
     async def update(self, number_id: UUID, body: NumberUpdate) -> WhatsAppNumber:
         """Change a number; fields left out stay.
 
-        Raises NumberNotFound, NumberUrlRefused, TokenNeeded, DepartmentNotFound.
+        Raises NumberNotFound, NumberUrlRefused, TokenNeeded, DepartmentNotFound, CartStoreUnknown.
         """
         row = await self.get(number_id, lock=True)
+        await self._check_store(body.cart_store)
         given = body.model_fields_set
         if "base_url" in given and body.base_url != row.base_url:
             self._check_url(body.base_url)
@@ -116,6 +119,10 @@ class NumberService:
         await self.numbers.flush()
         self.work.record("number.updated", "number", row.id, changed=sorted(given))
         return row
+
+    async def _check_store(self, slug: str | None) -> None:
+        if slug and not await self.work.port(CartDesk).sells(slug):
+            raise CartStoreUnknown()
 
     async def rotate(self, number_id: UUID, app_secret: SecretStr) -> WhatsAppNumber:
         """Take a new app secret; what the old one signs is accepted until ``end_rotation``.

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from app.contracts.gateways.whatsapp import Component
+from app.contracts.gateways.whatsapp_interactive import AnyInteractive
 from app.core.schema import Input, Output
 
 Json = dict[str, JsonValue]
@@ -167,6 +168,18 @@ MessageIn = Annotated[
     | ListMessage,
     Field(discriminator="type"),
 ]
+
+
+class OwnInteractive(_Message):
+    """What we say of our own accord in one of the vendor's richer shapes; no route takes it."""
+
+    type: Literal["interactive"] = "interactive"
+    text: str = Field(min_length=1, max_length=1024)
+    interactive: AnyInteractive
+
+    def content(self) -> tuple[str, Json, str]:
+        out: Json = self.interactive.model_dump(mode="json", exclude_none=True)
+        return "interactive", out, self.text
 
 
 class TemplateChoice(Output):

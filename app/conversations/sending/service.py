@@ -28,6 +28,7 @@ from app.conversations.sending.rules import BULK, URGENCY, is_open
 from app.conversations.sending.schemas import (
     MediaMessage,
     MessageIn,
+    OwnInteractive,
     ReactionMessage,
     TemplateChoice,
     TemplateMessageIn,
@@ -41,6 +42,7 @@ from app.kernel.work import Work
 SEND = "conversations.sending.send"
 CHANNEL = "whatsapp"
 _SHOWN = 200
+Body = MessageIn | OwnInteractive
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class SendingService:
         self.work = work
         self.messages = SendingRepository(work.session)
 
-    async def queue(self, conversation_id: UUID, body: MessageIn, author: Author) -> Message:
+    async def queue(self, conversation_id: UUID, body: Body, author: Author) -> Message:
         """Owe this message, or refuse it without asking the vendor.
 
         Raises ConversationNotFound, ConversationNotLive, NumberInactive, WindowClosed,
@@ -128,7 +130,7 @@ class SendingService:
         self,
         conversation: Conversation,
         number: WhatsAppNumber,
-        body: MessageIn,
+        body: Body,
         author: Author,
     ) -> str:
         """The category that consent is asked for, when window and template allow the message."""
@@ -147,9 +149,7 @@ class SendingService:
             )
         return author.category
 
-    async def _written(
-        self, conversation: Conversation, body: MessageIn, author: Author
-    ) -> Message:
+    async def _written(self, conversation: Conversation, body: Body, author: Author) -> Message:
         kind, content, text = body.content()
         reply_to = None
         if isinstance(body, ReactionMessage):

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from pydantic import JsonValue
 
 Object = dict[str, JsonValue]
+_ORDER_STATES = {
+    "pending", "processing", "partially_shipped", "shipped", "completed", "canceled",
+}  # fmt: skip
 
 # code -> (HTTP status, title)
 ERRORS: dict[int, tuple[int, str]] = {
@@ -183,6 +186,54 @@ def _check_interactive(interactive: Object) -> None:
             found = section.get("rows") if isinstance(section, dict) else None
             rows += found if isinstance(found, list) else []
         _check_items(rows, most=10, title=24, inside="")
+    if interactive["type"] == "order_details":
+        _check_order(action.get("parameters"))
+    if interactive["type"] == "order_status":
+        _check_order_status(action.get("parameters"))
+
+
+def _check_order(found: JsonValue) -> None:
+    """An order to pay: named shortly, with a way to pay it, and sums that agree."""
+    if not isinstance(found, dict):
+        raise Refused(131009, "Param action['parameters'] must be an object")
+    _need(found, "reference_id", "type", "currency", "total_amount")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,35}", str(found["reference_id"])):
+        raise Refused(131009, "reference_id takes 35 letters, digits, '_', '-' or '.'")
+    order = found.get("order")
+    if not isinstance(order, dict):
+        return
+    _need(order, "status", "items", "subtotal", "tax")
+    items = order["items"] if isinstance(order["items"], list) else []
+    bought = sum(_cents(item, "amount") * _times(item) for item in items)
+    if bought != _cents(order, "subtotal"):
+        raise Refused(131009, "The subtotal is not the sum of the items")
+    total = bought + _cents(order, "tax") + _cents(order, "shipping") - _cents(order, "discount")
+    if total != _cents(found, "total_amount"):
+        raise Refused(131009, "total_amount is not subtotal + tax + shipping - discount")
+
+
+def _check_order_status(found: JsonValue) -> None:
+    order = found.get("order") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not isinstance(order, dict):
+        raise Refused(131009, "Param action['parameters'] must name an order")
+    _need(found, "reference_id")
+    if order.get("status") not in _ORDER_STATES:
+        raise Refused(131009, f"order['status'] must be one of {sorted(_ORDER_STATES)}")
+
+
+def _cents(holder: JsonValue, name: str) -> int:
+    amount = holder.get(name) if isinstance(holder, dict) else None
+    if amount is None:
+        return 0
+    value = amount.get("value") if isinstance(amount, dict) else None
+    if not isinstance(value, int) or not isinstance(amount, dict) or amount.get("offset") != 100:
+        raise Refused(131009, f"{name} takes a whole value and the offset 100")
+    return value
+
+
+def _times(item: JsonValue) -> int:
+    found = item.get("quantity") if isinstance(item, dict) else None
+    return found if isinstance(found, int) else 0
 
 
 def _check_items(items: JsonValue, *, most: int, title: int, inside: str) -> None:
