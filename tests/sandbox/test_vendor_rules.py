@@ -22,9 +22,40 @@ def buttons(*found: Json) -> dict[str, Json]:
     return {"type": "interactive", "interactive": inner}
 
 
+def cents(value: int) -> dict[str, Json]:
+    return {"value": value, "offset": 100}
+
+
+def order(**changes: Json) -> dict[str, Json]:
+    """An order to be paid, whose sums agree."""
+    items = [{"retailer_id": "CAL", "name": "Pizza", "amount": cents(4990), "quantity": 2}]
+    bought = {"status": "pending", "items": items, "subtotal": cents(9980), "tax": cents(0),
+              "shipping": cents(700), "discount": cents(500)}  # fmt: skip
+    pix = {"type": "pix_dynamic_code", "pix_dynamic_code": {"code": "000201"}}
+    parameters = {"reference_id": "abc-1", "type": "physical-goods", "currency": "BRL",
+                  "payment_settings": [pix], "total_amount": cents(10180),
+                  "order": bought}  # fmt: skip
+    action = {"name": "review_and_pay", "parameters": parameters | changes}
+    inner = {"type": "order_details", "body": {"text": "Seu pedido"}, "action": action}
+    return {"type": "interactive", "interactive": inner}
+
+
+def status(name: str) -> dict[str, Json]:
+    parameters = {"reference_id": "abc-1", "order": {"status": name}}
+    action = {"name": "review_order", "parameters": parameters}
+    inner = {"type": "order_status", "body": {"text": "Saiu"}, "action": action}
+    return {"type": "interactive", "interactive": inner}
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [
+        (order(reference_id="x" * 36), 131009),
+        (order(total_amount=cents(10181)), 131009),
+        (order(total_amount={"value": 10180, "offset": 1}), 131009),
+        (order(currency=""), 131008),
+        (order(order={"status": "pending", "items": [], "subtotal": cents(0)}), 131008),
+        (status("in_the_oven"), 131009),
         ({"messaging_product": "telegram"}, 100),
         ({"to": ""}, 100),
         ({"to": 5511987654321}, 131009),
@@ -55,6 +86,25 @@ async def test_whatsapp_refuses(change: dict[str, Json], code: int, sandbox: San
     assert error["fbtrace_id"]
     newest = (await sandbox.requests())[0]
     assert (newest["verdict"], newest["callbacks"]) == ("refused", [])
+
+
+async def test_orders_and_their_status_are_shown_as_people_read_them(
+    sandbox: SandboxServer,
+) -> None:
+    url = f"{sandbox.url}/graph/v23.0/109876543210987/messages"
+    headers = {"authorization": "Bearer EAAGtoken"}
+    for body in (order(), status("shipped")):
+        answer = await sandbox.http.post(url, json=GOOD | body, headers=headers)
+        assert answer.status_code == 200, answer.text
+    typed = {"from": "5511987654321", "type": "order", "order": {"product_items": [
+        {"product_retailer_id": "CAL", "quantity": 2},
+        {"product_retailer_id": "GUA", "quantity": 1},
+    ]}}  # fmt: skip
+    reply = {"type": "button_reply", "button_reply": {"id": "1", "title": "Retirar"}}
+    for body in (typed, {"from": "5511987654321", "type": "interactive", "interactive": reply}):
+        await sandbox.http.post(f"{sandbox.url}/_sandbox/whatsapp/messages", json=body)
+    previews = [r["preview"] for r in await sandbox.requests(vendor="whatsapp")]
+    assert previews == ["Retirar", "2 x CAL\n1 x GUA", "Saiu", "Seu pedido\nPIX: 000201"]
 
 
 async def test_whatsapp_wants_a_token_a_version_and_json(sandbox: SandboxServer) -> None:

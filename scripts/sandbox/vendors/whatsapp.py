@@ -295,8 +295,33 @@ def preview_of(message: Object) -> str:
     match message.get(kind_of(message)):
         case {"body": str(text)}:
             return text
+        case {"body": {"text": str(text)}, **rest}:
+            return f"{text}{_pix_of(rest)}"
+        case {"button_reply": {"title": str(title)}} | {"list_reply": {"title": str(title)}}:
+            return title
+        case {"product_items": list(items)}:
+            return "\n".join(_item(item) for item in items)
         case {"name": str(name), **rest}:
             return f"{name} {json.dumps(rest.get('components', []), ensure_ascii=False)}"
         case content if content is not None:
             return json.dumps(content, ensure_ascii=False)
     return ""
+
+
+def _pix_of(interactive: object) -> str:
+    """The code that a person copies into a bank's application, where an order is to be paid."""
+    match interactive:
+        case {
+            "action": {
+                "parameters": {"payment_settings": [{"pix_dynamic_code": {"code": str(code)}}, *_]}
+            }
+        }:
+            return f"\nPIX: {code}"
+    return ""
+
+
+def _item(item: JsonValue) -> str:
+    match item:
+        case {"product_retailer_id": name, "quantity": quantity}:
+            return f"{quantity} x {name}"
+    return json.dumps(item, ensure_ascii=False)
