@@ -16,6 +16,7 @@ from app.commerce.promotions import models as _promotions
 from app.commerce.shipping import models as _shipping
 from app.commerce.stores import models as _stores
 from app.conversations.carts import models as _carts
+from app.conversations.hours import models as _hours
 from app.conversations.inbox import models as _conversations
 from app.conversations.media import models as _media
 from app.conversations.notifications import models as _order_news
@@ -60,7 +61,7 @@ MODELS = (
     _orders, _payments, _checkout, _order_news, _usage, _plans, _webhooks, _schedules, _ai,
     _apikeys, _totp, _departments, _inbox, _billing, _mail, _passwords, _invitations, _notices,
     _impersonations, _insights, _tags, _consents, _merging, _segments,
-    _numbers, _templates, _conversations, _carts, _imports, _media,
+    _numbers, _templates, _conversations, _carts, _hours, _imports, _media,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 

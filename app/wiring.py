@@ -65,6 +65,8 @@ from app.contracts.platform import (
 )
 from app.contracts.saas import InUse, UpgradeAdvice
 from app.conversations.carts import jobs as carts
+from app.conversations.hours import jobs as hours
+from app.conversations.hours.endpoints import router as inbox_hours_router
 from app.conversations.inbound import jobs as inbound
 from app.conversations.inbound.endpoints import router as inbound_router
 from app.conversations.inbox import jobs as conversations
@@ -221,6 +223,7 @@ ROUTERS: list[APIRouter] = [
     order_texts_router,
     conversations_router,
     inbox_team_router,
+    inbox_hours_router,
     sending_router,
     media_router,
     media_upload_router,
@@ -311,6 +314,7 @@ JOBS: dict[str, Handler] = {
     inbound.FOLLOW_MERGE: inbound.follow_merge,
     carts.RECEIVED: carts.received,
     carts.ANSWERED: carts.answered,
+    hours.AWAY: hours.away,
     RECONCILE: reconcile,
     notices.NOTICE_FAN_OUT: notices.fan_out,
     notices.DELIVER: notices.deliver,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -53,13 +54,17 @@ def _needs_tenant(table: Any) -> bool:
     """Whether a foreign key to ``tenants`` is wanted: it costs a look-up and a row lock on every
     insert, and an order inserts two dozen rows.
 
-    A row that dies with another row of its tenant has that one vouch for the tenant.
+    A row that dies with another row of its tenant has that one vouch for the tenant; a reference
+    that may be empty vouches for nobody.
     """
     if table.__dict__.get("__goes_by_trigger__", False):
         return False
-    constraints = table.__dict__.get("__table_args__", ())
+    written = inspect.get_annotations(table)
     return not any(
-        isinstance(c, ForeignKeyConstraint) and c.ondelete == "CASCADE" for c in constraints
+        isinstance(c, ForeignKeyConstraint)
+        and c.ondelete == "CASCADE"
+        and not any("None" in str(written.get(name, "")) for name in c.column_keys)
+        for c in table.__dict__.get("__table_args__", ())
     )
 
 

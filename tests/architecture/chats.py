@@ -68,6 +68,9 @@ async def one_of_each(found: Kept, owner: httpx.AsyncClient) -> None:
     )
     assert upload.is_success, upload.text
     await made(f"/conversations/{chat}/notes", {"text": f"Nota {mark}"})
+    hours = {"number_id": str(number), "timezone": "America/Sao_Paulo", "hours": []}
+    attended = await owner.put("/api/v1/inbox-hours", json=hours | {"away_text": f"Volto {mark}"})
+    assert attended.is_success, attended.text
     found.in_path |= {
         "conversations/conversation_id": chat,
         "messages/message_id": str(message.id),
@@ -75,6 +78,7 @@ async def one_of_each(found: Kept, owner: httpx.AsyncClient) -> None:
         "canned-replies/canned_reply_id": await made(
             "/canned-replies", {"shortcut": mark, "text": "Oi!"}
         ),
+        "inbox-hours/inbox_hours_id": attended.json()["id"],
     }
     found.in_body |= {
         "number_id": str(number), "conversation_id": chat, "message_id": str(message.id),

@@ -33,7 +33,7 @@ LARGER_SLICES = {
     "app.commerce.checkout.trial": 4.1,
     "app.commerce.shipping.listing": 2.5,
     "app.commerce.shipping.roads": 3.5,
-    "app.commerce.stores.hours": 0.5,
+    "app.core.hours": 0.5,
     "app.conversations.numbers.news": 4,
     "app.conversations.numbers.checks": 4.5,
     "app.conversations.templates.review": 4.5,

@@ -78,7 +78,9 @@ WHERE t.relnamespace = 'public'::regnamespace AND x.indisunique
 """
 _FOREIGN = """
 SELECT c.conname, f.relname AS source, t.relname AS target, c.convalidated,
-  c.confdeltype = 'c' AS cascades,
+  -- A reference that may be empty takes nobody along.
+  c.confdeltype = 'c' AND (SELECT bool_and(attnotnull) FROM pg_attribute
+    WHERE attrelid = c.conrelid AND attnum = ANY (c.conkey)) AS cascades,
   array(SELECT attname FROM unnest(c.conkey) WITH ORDINALITY k(n, at) JOIN pg_attribute a
         ON a.attrelid = c.conrelid AND a.attnum = k.n ORDER BY at)::text[] AS source_columns,
   array(SELECT attname FROM unnest(c.confkey) WITH ORDINALITY k(n, at) JOIN pg_attribute a

@@ -18,6 +18,7 @@ from app.commerce.inventory.models import StockLevel
 from app.commerce.payments.models import Payment
 from app.contracts.contacts import ContactBlockChanged
 from app.conversations.carts.models import WhatsAppCart
+from app.conversations.hours.models import InboxHours
 from app.conversations.inbox.models import Conversation
 from app.core.clock import now
 from app.kernel.connections.schemas import ConnectionPut
@@ -137,7 +138,7 @@ async def stage(
 
 
 async def _carts(world: World, pizza: UUID) -> None:
-    """A cart that nobody has read yet, and one whose buyer has chosen."""
+    """A cart that nobody has read yet, one whose buyer has chosen, and nobody there."""
     chat = await make_chat(world, number_id=await make_number(world, cart_store="centro"))
     item = {"product_retailer_id": str(pizza), "quantity": 1}
     content = {"order": {"product_items": [item]}}
@@ -146,8 +147,11 @@ async def _carts(world: World, pizza: UUID) -> None:
         offered = {"pickup": 4990}
         cart = WhatsAppCart(id=asked.id, store="centro", state="offered", offered=offered)
         work.session.add(cart)
+        timezone = "America/Sao_Paulo"
+        work.session.add(InboxHours(number_id=chat.number_id, timezone=timezone, hours=[]))
     reply = {"type": "button_reply", "button_reply": {"id": f"cart:{asked.id}:pickup"}}
     pressed = await incoming(chat, "-", kind="interactive", content={"interactive": reply})
+    await queue(world, "conversations.hours.away", {"conversation_id": str(chat.id)})
     await queue(world, "conversations.carts.received", {"message_id": str(new.id)})
     await queue(world, "conversations.carts.answered", {"message_id": str(pressed.id)})
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
-from app.commerce.stores.hours import Schedule, WeeklyInterval, closes_at, is_open, next_opening
 from app.core.fold import fold
+from app.core.hours import Schedule, WeeklyInterval, closes_at, is_open, next_opening
 from app.kernel.files.rules import BY_EXTENSION
 
 _NOT_SLUG = re.compile(r"[^a-z0-9]+")

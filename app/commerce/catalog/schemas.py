@@ -9,7 +9,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 from pydantic.config import JsonValue as ExampleValue
 
-from app.commerce.stores.schemas import Hours, WeeklyIntervalRead
+from app.commerce.stores.schemas import WeeklyIntervalRead
+from app.core.hours_schema import Hours
 from app.core.ids import new_id
 from app.core.schema import FreeJson, Input, Output
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from app.commerce.stores.hours import (
+from app.core.hours import (
     HORIZON_DAYS,
     DateException,
     Interval,

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
-from functools import lru_cache
-from itertools import pairwise
 from typing import Annotated, Literal
 from uuid import UUID
-from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict, JsonValue
 from pydantic_core import PydanticCustomError
 
-from app.commerce.stores.rules import Channel, ClosedReason, Interval
+from app.commerce.stores.rules import Channel, ClosedReason
+from app.core.hours_schema import Exceptions, Hours, Timezone
 from app.core.phone import InvalidPhone, normalise_phone
 from app.core.postal import InvalidCep, normalise_cep
 from app.core.schema import Input, Output
 
-_WEEK_MINUTES = 7 * 24 * 60
 _ADDRESS: JsonDict = {
     "postal_code": "05435-000",
     "street": "Rua Harmonia",
@@ -60,19 +56,6 @@ def _cep(raw: str) -> str:
         ) from error
 
 
-@lru_cache(maxsize=1)  # reading the zones of the system takes tens of milliseconds
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
-def _timezone(name: str) -> str:
-    if name not in _zones():
-        raise PydanticCustomError(
-            "timezone", "Not an IANA timezone: send a name such as America/Sao_Paulo"
-        )
-    return name
-
-
 def _all_payment_methods() -> list[PaymentMethod]:
     return ["cash", "card_on_delivery", "pix"]
 
@@ -89,7 +72,6 @@ Name = Annotated[str, Field(min_length=2, max_length=80)]
 Slug = Annotated[str, Field(max_length=80, pattern=r"^[a-z0-9](-?[a-z0-9])*$")]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
-Timezone = Annotated[str, Field(max_length=64), AfterValidator(_timezone)]
 Cents = Annotated[int, Field(ge=0, le=100_000_000)]
 LeadMinutes = Annotated[int, Field(ge=0, le=14 * 24 * 60)]
 SlotMinutes = Annotated[int, Field(ge=15, le=24 * 60)]
@@ -101,15 +83,6 @@ PreparationMinutes = Annotated[int, Field(ge=0, le=24 * 60)]
 PaymentMethods = Annotated[
     list[PaymentMethod], Field(min_length=1, max_length=10), AfterValidator(_without_repeats)
 ]
-Opens = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["18:00"])]
-Closes = Annotated[
-    str,
-    Field(
-        pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$",
-        examples=["02:00"],
-        description="At or before `opens`: on the next day.",
-    ),
-]
 
 
 class AddressIn(Input):
@@ -120,56 +93,6 @@ class AddressIn(Input):
     district: Text80
     city: Text80
     state: str = Field(pattern=r"^[A-Z]{2}$", description="Two letters, e.g. SP.")
-
-
-class IntervalIn(Input):
-    opens: Opens
-    closes: Closes
-
-
-class WeeklyIntervalIn(IntervalIn):
-    weekday: int = Field(ge=0, le=6, description="0 is Monday.")
-
-
-class ExceptionIn(Input):
-    date: dt.date
-    intervals: list[IntervalIn] = Field(
-        default_factory=list, max_length=6, description="Empty: closed on that day."
-    )
-
-    @field_validator("intervals")
-    @classmethod
-    def _apart(cls, intervals: list[IntervalIn]) -> list[IntervalIn]:
-        _refuse_overlaps(Interval(i.opens, i.closes).minutes for i in intervals)
-        return sorted(intervals, key=lambda i: i.opens)
-
-
-def _in_order(hours: list[WeeklyIntervalIn]) -> list[WeeklyIntervalIn]:
-    spans = []
-    for weekly in hours:
-        opens, closes = Interval(weekly.opens, weekly.closes).minutes
-        midnight = weekly.weekday * 24 * 60
-        spans.append((midnight + opens, midnight + closes))
-        if midnight + closes > _WEEK_MINUTES:
-            # Sunday night runs into Monday, where the week's first intervals are.
-            spans.append((0, midnight + closes - _WEEK_MINUTES))
-    _refuse_overlaps(spans)
-    return sorted(hours, key=lambda h: (h.weekday, h.opens))
-
-
-def _one_per_date(exceptions: list[ExceptionIn]) -> list[ExceptionIn]:
-    if len({e.date for e in exceptions}) != len(exceptions):
-        raise PydanticCustomError("repeated_date", "A date has at most one exception")
-    return sorted(exceptions, key=lambda e: e.date)
-
-
-def _refuse_overlaps(spans: Iterable[tuple[int, int]]) -> None:
-    if any(after[0] < before[1] for before, after in pairwise(sorted(spans))):
-        raise PydanticCustomError("overlap", "Opening intervals must not overlap: join them")
-
-
-Hours = Annotated[list[WeeklyIntervalIn], Field(max_length=42), AfterValidator(_in_order)]
-Exceptions = Annotated[list[ExceptionIn], Field(max_length=400), AfterValidator(_one_per_date)]
 
 
 class StoreHours(Input):

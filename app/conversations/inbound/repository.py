@@ -16,9 +16,14 @@ from app.core.database import RawConnection, raw
 from app.core.ids import new_id
 
 _NUMBERS = """
-SELECT id, phone_number_id, department_id,
-  coalesce(last_webhook_at < now() - interval '1 minute', true) AS is_stale
-FROM whatsapp_numbers WHERE phone_number_id = ANY($1)
+SELECT n.id, n.phone_number_id, n.department_id,
+  coalesce(n.last_webhook_at < now() - interval '1 minute', true) AS is_stale,
+  -- The number's own hours, else those of all others.
+  (SELECT CASE WHEN h.is_away_told THEN jsonb_build_object('timezone', h.timezone,
+      'hours', h.hours, 'exceptions', h.exceptions)::text END
+    FROM inbox_hours h WHERE h.number_id = n.id OR h.number_id IS NULL
+    ORDER BY h.number_id IS NULL LIMIT 1) AS hours
+FROM whatsapp_numbers n WHERE n.phone_number_id = ANY($1)
 """
 _HEARD = "UPDATE whatsapp_numbers SET last_webhook_at = now() WHERE id = ANY($1)"
 _LOCK = """

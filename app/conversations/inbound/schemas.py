@@ -44,6 +44,8 @@ class Number:
     department_id: UUID | None
     is_stale: bool
     """Nothing was noted of its webhook for a minute."""
+    hours: str | None
+    """Attendance hours as JSON, where whoever writes outside of them is told so."""
 
 
 @dataclass(frozen=True, slots=True)

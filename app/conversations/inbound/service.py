@@ -21,6 +21,7 @@ from app.contracts.conversations import (
     MessageStatusChanged,
 )
 from app.conversations.carts.rules import job_of
+from app.conversations.hours.rules import AWAY, is_away
 from app.conversations.inbound.reading import (
     CHANGES,
     MEDIA_LIFE,
@@ -135,6 +136,13 @@ class InboundService:
                 )
             )
         await self._follow(item, row)
+        if row.author == "contact" and item.kind not in CHANGES and is_away(number.hours, now()):
+            self.work.enqueue(
+                AWAY,
+                {"conversation_id": str(conversation_id)},
+                priority=URGENCY["bot"],
+                dedupe_key=f"away:{conversation_id}",
+            )
 
     async def _follow(self, item: Message, row: Row) -> None:
         """What follows from a new row: its media, what changes it, its thread, the ledger."""

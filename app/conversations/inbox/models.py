@@ -111,6 +111,8 @@ class Conversation(TenantModel):
     sends_resume_at: Mapped[datetime | None]
     """The vendor refused this pair for now; nothing is sent to this contact before."""
     snoozed_until: Mapped[datetime | None]
+    away_told_at: Mapped[datetime | None]
+    """When the contact was told last that nobody was there."""
     bot_paused_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
 

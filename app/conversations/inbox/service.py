@@ -12,6 +12,7 @@ from app.contracts.conversations import (
     ConversationNoted,
     ConversationOpened,
 )
+from app.conversations.hours.service import HoursService
 from app.conversations.inbox.models import LIVE, Conversation, ConversationNote, Message
 from app.conversations.inbox.problems import ConversationNotLive, ConversationVersionConflict
 from app.conversations.inbox.repository import (
@@ -282,11 +283,12 @@ class InboxService:
         if found is None:
             return
         if found.first_reply_minutes and row.first_reply_due_at is None:
-            due = timedelta(minutes=found.first_reply_minutes)
-            row.first_reply_due_at = (row.waiting_since or row.created_at) + due
+            span = timedelta(minutes=found.first_reply_minutes)
+            began = row.waiting_since or row.created_at
+            row.first_reply_due_at = await HoursService(self.work).due(row.number_id, began, span)
         if found.resolution_minutes and row.resolution_due_at is None:
-            due = timedelta(minutes=found.resolution_minutes)
-            row.resolution_due_at = row.created_at + due
+            span, began = timedelta(minutes=found.resolution_minutes), row.created_at
+            row.resolution_due_at = await HoursService(self.work).due(row.number_id, began, span)
 
     def _tell(self, row: Conversation, changes: list[str]) -> None:
         self.work.publish(

@@ -14,8 +14,8 @@ from sqlalchemy import text
 
 from app.commerce.catalog.rules import Absence, OffShelf, Shelf, absence, shelves
 from app.commerce.checkout.prices import price_books
-from app.commerce.stores.hours import Schedule, WeeklyInterval
 from app.core.clock import now
+from app.core.hours import Schedule, WeeklyInterval
 from tests.commerce.catalog.storefront import ADMIN, URL, by_id, read_menu
 from tests.factories.commerce import Shop, key
 from tests.factories.tenants import World

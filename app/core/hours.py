@@ -1,6 +1,6 @@
-"""When a store is open: its weekly intervals and exceptions, on its own clock.
+"""When a store, or a team, is there: weekly intervals and exceptions, on their own clock.
 
-Opening hours are wall-clock times in the store's own timezone; every instant that enters or
+Opening hours are wall-clock times in one timezone; every instant that enters or
 leaves is aware UTC. What the clock change does to them, decided once for all callers:
 
 - a wall time that the change skips means the moment of the change;
@@ -33,7 +33,7 @@ class InvalidHours(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Open from ``opens`` to just before ``closes``, both ``HH:MM`` of the store's clock.
+    """Open from ``opens`` to just before ``closes``, both ``HH:MM`` of the place's clock.
 
     A close at or before the opening is on the next day: ``18:00`` to ``02:00`` crosses midnight,
     equal times are 24 hours. ``24:00`` is accepted as a close. Raises InvalidHours.
@@ -73,7 +73,7 @@ class WeeklyInterval:
 
 @dataclass(frozen=True, slots=True)
 class DateException:
-    """Other hours on one local date; without intervals the store is closed that day."""
+    """Other hours on one local date; without intervals it is closed that day."""
 
     on: date
     intervals: tuple[Interval, ...] = ()
@@ -85,7 +85,7 @@ class DateException:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A store's hours in its IANA ``timezone``.
+    """Opening hours in an IANA ``timezone``.
 
     Raises InvalidHours for an unknown timezone or two exceptions on one date.
     """
@@ -107,7 +107,7 @@ class Schedule:
     def from_rows(
         cls, timezone: str, hours: list[dict[str, Any]], exceptions: list[dict[str, Any]]
     ) -> Schedule:
-        """Read the JSON that a store keeps. Raises InvalidHours."""
+        """Read the JSON that is kept of them. Raises InvalidHours."""
         return cls(
             timezone,
             tuple(WeeklyInterval.of(h["weekday"], h["opens"], h["closes"]) for h in hours),
@@ -130,7 +130,7 @@ class Slot:
 
 
 def is_open(schedule: Schedule, at: datetime) -> bool:
-    """Say whether the store is open at ``at``: the opening minute counts, the closing not."""
+    """Say whether it is open at ``at``: the opening minute counts, the closing not."""
     today = local_date(schedule, at)
     return any(
         span.start <= at < span.end
@@ -140,7 +140,7 @@ def is_open(schedule: Schedule, at: datetime) -> bool:
 
 
 def next_opening(schedule: Schedule, at: datetime) -> datetime | None:
-    """Return when the store opens next, strictly after ``at`` and within 30 days, else None.
+    """Return when it opens next, strictly after ``at`` and within 30 days, else None.
 
     While it is open this is the opening that follows the present one.
     """
@@ -158,6 +158,36 @@ def closes_at(schedule: Schedule, at: datetime) -> datetime | None:
     return span.end
 
 
+def last_closing(schedule: Schedule, at: datetime) -> datetime | None:
+    """Return when the present closure began; None when open, or closed for over 30 days."""
+    found = None
+    for span in _openings(schedule, at, before=HORIZON_DAYS, ahead=0):
+        if span.start > at:
+            break
+        if at < span.end:
+            return None
+        found = span.end
+    return found
+
+
+def after_open_time(schedule: Schedule, start: datetime, spent: timedelta) -> datetime | None:
+    """Return the instant by which ``spent`` of open time has passed since ``start``.
+
+    None when so much is not open within 30 days. Time counts from the next opening when it is
+    closed at ``start``; what ends exactly at a closing ends there.
+    """
+    left = spent
+    for span in _openings(schedule, start):
+        begins = max(span.start, start)
+        if span.end <= begins:
+            continue
+        if left <= span.end - begins:
+            due = begins + left
+            return due if due <= start + timedelta(days=HORIZON_DAYS) else None
+        left -= span.end - begins
+    return None
+
+
 def _current(schedule: Schedule, at: datetime) -> Slot | None:
     for span in _openings(schedule, at):
         if span.start > at:
@@ -167,11 +197,13 @@ def _current(schedule: Schedule, at: datetime) -> Slot | None:
     return None
 
 
-def _openings(schedule: Schedule, at: datetime) -> Iterator[Slot]:
+def _openings(
+    schedule: Schedule, at: datetime, before: int = 1, ahead: int = HORIZON_DAYS + 1
+) -> Iterator[Slot]:
     """Yield the openings around and after ``at`` in order, touching intervals joined."""
     open_span: Slot | None = None
-    first = local_date(schedule, at) - timedelta(days=1)
-    for offset in range(HORIZON_DAYS + 3):
+    first = local_date(schedule, at) - timedelta(days=before)
+    for offset in range(before + ahead + 1):
         for span in spans_starting_on(schedule, first + timedelta(days=offset)):
             if open_span is None:
                 open_span = span
