@@ -24,6 +24,7 @@ from app.commerce.insights import jobs as insights
 from app.commerce.insights.endpoints import router as insights_router
 from app.commerce.inventory import jobs as stock_news
 from app.commerce.inventory.endpoints import router as inventory_router
+from app.commerce.orders import confirming
 from app.commerce.orders import expiry as order_expiry
 from app.commerce.orders.endpoints import admin_router as orders_admin_router
 from app.commerce.orders.endpoints import public_router as orders_router
@@ -348,7 +349,8 @@ SCHEDULABLE: Schedulable = {
 
 BEATS: tuple[Beat, ...] = (
     health.beat, tick_all, prune_now_and_then, queue_cleaning, forget_old_notices, look_again,
-    tell_expired, order_expiry.expire_now_and_then, insights.queue_rolling,
+    tell_expired, order_expiry.expire_now_and_then, confirming.confirm_now_and_then,
+    insights.queue_rolling,
     sending.mark_undecided_now_and_then, conversations.tell_late_now_and_then,
     media.queue_cleaning,
 )  # fmt: skip

@@ -14,6 +14,7 @@ from app.commerce.orders.models import Order, OrderStatusChange
 from app.commerce.orders.problems import OrderNotFound
 from app.commerce.orders.rules import OPEN, OrderFilter, OrderSort
 from app.commerce.payments.models import PAYMENT_METHODS, Payment
+from app.commerce.payments.rules import AWAITED
 from app.commerce.promotions.models import PromotionRedemption
 from app.commerce.stores.models import Store
 from app.core.clock import now
@@ -113,6 +114,35 @@ class OrderRepository(Repository[Order]):
             .limit(1)
         )
         return found is not None
+
+    async def to_confirm(self, order_id: UUID | None = None) -> list[UUID]:
+        """Orders, or this one, that wait for nobody's money and have waited as their store says.
+
+        Those of yesterday are left to people: who switches this on means what comes from now on.
+        """
+        awaited = exists().where(
+            Payment.order_id == Order.id,
+            Payment.method.in_(AWAITED),
+            Payment.status.in_(("pending", "authorised", "failed")),
+            Payment.amount_cents > 0,
+        )
+        waited = Store.auto_confirm_minutes * literal(timedelta(minutes=1))
+        statement = (
+            select(Order.id)
+            .join(Store, Store.id == Order.store_id)
+            .where(
+                Order.status == "pending",
+                Store.auto_confirm_minutes.is_not(None),
+                Order.placed_at <= func.now() - waited,
+                Order.placed_at > func.now() - timedelta(days=1),
+                ~awaited,
+            )
+            .order_by(Order.id)
+            .limit(100)
+        )
+        if order_id is not None:
+            statement = statement.where(Order.id == order_id)
+        return list(await self.session.scalars(statement))
 
     async def remember(self, change: OrderStatusChange) -> None:
         """Write a line of the order's history."""

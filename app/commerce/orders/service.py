@@ -194,6 +194,18 @@ class OrderService:
         found = await self.orders.id_by_number(number)
         return await self.summary(found) if found is not None else None
 
+    async def to_confirm(self) -> list[UUID]:
+        """Pending orders that their stores want confirmed by now, the oldest first; at most 100."""
+        return await self.orders.to_confirm()
+
+    async def confirm(self, order_id: UUID) -> bool:
+        """Confirm an order by itself; False when somebody did, or moved it, meanwhile."""
+        order = await self.orders.get(order_id, lock=True)
+        if not await self.orders.to_confirm(order_id):
+            return False
+        await self._move(order, OrderStatus.CONFIRMED, None)
+        return True
+
     async def expire(self, order_id: UUID) -> bool:
         """Cancel an order that was not paid in time; False when it was paid or moved meanwhile."""
         order = await self.orders.get(order_id, lock=True)

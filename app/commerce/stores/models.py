@@ -71,6 +71,9 @@ class Store(TenantModel):
     min_order_cents: Mapped[int] = mapped_column(server_default="0")
     free_shipping_above_cents: Mapped[int | None]
     preparation_minutes: Mapped[int] = mapped_column(server_default="30")
+    auto_confirm_minutes: Mapped[int | None]
+    """An order is confirmed by itself so long after it was placed, once it is paid or to be paid
+    when it is handed over; None: somebody of the shop does."""
     payment_methods: Mapped[list[str]] = mapped_column(
         ARRAY(Text()), server_default=text("'{cash,card_on_delivery,pix}'")
     )

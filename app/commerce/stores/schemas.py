@@ -80,6 +80,7 @@ Capacity = Annotated[int | None, Field(ge=1, le=10_000)]
 CutoffMinutes = Annotated[int, Field(ge=0, le=240, description="Last orders, before closing.")]
 DistanceSource = Literal["straight", "road"]
 PreparationMinutes = Annotated[int, Field(ge=0, le=24 * 60)]
+AutoConfirm = Annotated[int | None, Field(ge=0, le=12 * 60)]
 PaymentMethods = Annotated[
     list[PaymentMethod], Field(min_length=1, max_length=10), AfterValidator(_without_repeats)
 ]
@@ -164,6 +165,11 @@ class StoreCreate(Input):
     min_order_cents: Cents = 0
     free_shipping_above_cents: Cents | None = None
     preparation_minutes: PreparationMinutes = 30
+    auto_confirm_minutes: AutoConfirm = Field(
+        None,
+        description="Confirm orders so long after they were placed, once paid or to be paid when"
+        " handed over; null: by hand.",
+    )
     payment_methods: PaymentMethods = Field(default_factory=_all_payment_methods)
     delivery_payment_methods: PaymentMethods | None = Field(
         None, description="Of payment_methods, those for a delivery; null: all."
@@ -174,9 +180,9 @@ class StoreCreate(Input):
 
 
 _MAY_BE_EMPTY = {
-    "phone", "free_shipping_above_cents", "logo_file_id", "banner_file_id", "preorder_capacity",
-    "preorder_delivery_capacity", "preorder_pickup_capacity", "delivery_payment_methods",
-    "pickup_payment_methods",
+    "phone", "free_shipping_above_cents", "auto_confirm_minutes", "logo_file_id", "banner_file_id",
+    "preorder_capacity", "preorder_delivery_capacity", "preorder_pickup_capacity",
+    "delivery_payment_methods", "pickup_payment_methods",
 }  # fmt: skip
 
 
@@ -209,6 +215,7 @@ class StoreUpdate(Input):
     min_order_cents: Cents | None = None
     free_shipping_above_cents: Cents | None = None
     preparation_minutes: PreparationMinutes | None = None
+    auto_confirm_minutes: AutoConfirm = None
     payment_methods: PaymentMethods | None = None
     delivery_payment_methods: PaymentMethods | None = None
     pickup_payment_methods: PaymentMethods | None = None
@@ -278,6 +285,7 @@ class _StoreFacts(Output):
     min_order_cents: int
     free_shipping_above_cents: int | None
     preparation_minutes: int
+    auto_confirm_minutes: int | None
     payment_methods: list[PaymentMethod]
     delivery_payment_methods: list[PaymentMethod] | None
     pickup_payment_methods: list[PaymentMethod] | None
