@@ -77,14 +77,20 @@ def _server_settings(tenant: bool) -> dict[str, str]:
     return found
 
 
-def _replace_closed(connection: Any, record: Any, proxy: Any) -> None:
-    """Have the pool replace a connection that the driver knows to be closed; costs no trip.
+def _replace_unfit(connection: Any, record: Any, proxy: Any) -> None:
+    """Have the pool replace a connection that is closed, or not done; costs no trip.
 
-    Without it a restart of Postgres leaves the pool full of dead connections: what is sent past
-    SQLAlchemy, as by ``system_driver``, fails without telling it.
+    Closed: without it a restart of Postgres leaves the pool full of dead connections: what is
+    sent past SQLAlchemy, as by ``system_driver``, fails without telling it. Not done: whoever was
+    cancelled while BEGIN or COMMIT was under way may leave a transaction behind, in which the next
+    one would be a savepoint, under a scope that is somebody else's.
     """
-    if connection.driver_connection.is_closed():
+    driver = connection.driver_connection
+    if driver.is_closed():
         raise DisconnectionError("closed by the server")
+    if driver.is_in_transaction() or driver._top_xact is not None:
+        driver.terminate()
+        raise DisconnectionError("somebody's transaction has not ended")
 
 
 class Drivers:
@@ -177,7 +183,7 @@ class Database:
                 "server_settings": _server_settings(tenant),
             },
         )
-        event.listen(engine.sync_engine, "checkout", _replace_closed)
+        event.listen(engine.sync_engine, "checkout", _replace_unfit)
         return engine
 
     def tenant_session(self, tenant_id: UUID) -> AsyncSession:
@@ -267,9 +273,13 @@ async def begun(connection: AsyncConnection) -> RawConnection:
     """The driver connection under ``connection``, inside its transaction."""
     fairy = await connection.get_raw_connection()
     adapted: Any = fairy.dbapi_connection
-    if adapted._transaction is None:
-        await adapted._start_transaction()
     driver: RawConnection = fairy.driver_connection  # type: ignore[assignment]
+    if adapted._transaction is None:
+        try:
+            await adapted._start_transaction()
+        except BaseException:
+            driver.terminate()  # SQLAlchemy does not know that it may have begun
+            raise
     return driver
 
 

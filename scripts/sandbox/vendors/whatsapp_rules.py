@@ -204,7 +204,7 @@ def _check_order(found: JsonValue) -> None:
         return
     _need(order, "status", "items", "subtotal", "tax")
     items = order["items"] if isinstance(order["items"], list) else []
-    bought = sum(_cents(item, "amount") * _times(item) for item in items)
+    bought = sum((_cents(i, "sale_amount") or _cents(i, "amount")) * _times(i) for i in items)
     if bought != _cents(order, "subtotal"):
         raise Refused(131009, "The subtotal is not the sum of the items")
     total = bought + _cents(order, "tax") + _cents(order, "shipping") - _cents(order, "discount")
