@@ -20,9 +20,10 @@ SELECT DISTINCT s.tenant_id FROM stores s JOIN orders o ON o.tenant_id = s.tenan
   AND o.store_id = s.id
 WHERE s.auto_confirm_minutes IS NOT NULL AND o.status = 'pending'
   AND o.placed_at <= now() - s.auto_confirm_minutes * interval '1 minute'
-  AND o.placed_at > now() - interval '1 day'
-LIMIT 200
+  AND o.placed_at > now() - interval '1 day' AND s.tenant_id > $1
+ORDER BY s.tenant_id LIMIT $2
 """
+_AT_ONCE = 200
 
 
 async def confirm_now_and_then(runtime: Runtime) -> int:
@@ -33,18 +34,22 @@ async def confirm_now_and_then(runtime: Runtime) -> int:
     return await confirm_due(runtime)
 
 
-async def confirm_due(runtime: Runtime) -> int:
-    """Confirm every order whose time has come; how many were."""
-    async with runtime.database.system_driver() as driver:
-        tenants = [row["tenant_id"] for row in await driver.fetch(_TENANTS)]
-    confirmed = 0
-    for tenant_id in tenants:
-        try:
-            confirmed += await _confirm_tenant(runtime, tenant_id)
-        except Exception:
-            # One tenant's trouble is not the others'.
-            log.exception("orders.confirming_failed", extra={"tenant_id": str(tenant_id)})
-    return confirmed
+async def confirm_due(runtime: Runtime, at_once: int = _AT_ONCE) -> int:
+    """Confirm every order whose time has come; how many were. Reads ``at_once`` tenants a time."""
+    confirmed, last = 0, UUID(int=0)
+    while True:
+        async with runtime.database.system_driver() as driver:
+            tenants = [row["tenant_id"] for row in await driver.fetch(_TENANTS, last, at_once)]
+        for tenant_id in tenants:
+            try:
+                confirmed += await _confirm_tenant(runtime, tenant_id)
+            except Exception:
+                # One tenant's trouble is not the others'.
+                log.exception("orders.confirming_failed", extra={"tenant_id": str(tenant_id)})
+        # On by id: tenants whose orders wait for money come first each time, and stay.
+        if len(tenants) < at_once:
+            return confirmed
+        last = tenants[-1]
 
 
 async def _confirm_tenant(runtime: Runtime, tenant_id: UUID) -> int:

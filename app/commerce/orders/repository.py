@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, selectinload
 from app.commerce.orders.models import Order, OrderStatusChange
 from app.commerce.orders.problems import OrderNotFound
 from app.commerce.orders.rules import OPEN, OrderFilter, OrderSort
-from app.commerce.payments.models import PAYMENT_METHODS, Payment
+from app.commerce.payments.models import PAYMENT_METHODS, Payment, PaymentRefund
 from app.commerce.payments.rules import AWAITED
 from app.commerce.promotions.models import PromotionRedemption
 from app.commerce.stores.models import Store
@@ -119,6 +119,7 @@ class OrderRepository(Repository[Order]):
         """Orders, or this one, that wait for nobody's money and have waited as their store says.
 
         Those of yesterday are left to people: who switches this on means what comes from now on.
+        So are those whose money goes back, unless the rest of it still covers them.
         """
         awaited = exists().where(
             Payment.order_id == Order.id,
@@ -136,6 +137,7 @@ class OrderRepository(Repository[Order]):
                 Order.placed_at <= func.now() - waited,
                 Order.placed_at > func.now() - timedelta(days=1),
                 ~awaited,
+                ~_uncovered(),
             )
             .order_by(Order.id)
             .limit(100)
@@ -237,6 +239,19 @@ def _matches(text: str) -> ColumnElement[bool]:
         return Order.external_ref == text
     # As an array, made once: of a subquery the planner expects so many that it reads all orders.
     return Order.contact_id == func.any(func.array(people(text).scalar_subquery()))
+
+
+def _uncovered() -> ColumnElement[bool]:
+    """Money went back, or is going, and what is left does not pay the order (``rules.balance``)."""
+    received = select(func.coalesce(func.sum(Payment.received_cents), 0)).where(
+        Payment.order_id == Order.id
+    )
+    # NULL, and so never true, where nothing goes back.
+    returned = select(func.sum(PaymentRefund.amount_cents)).where(
+        PaymentRefund.order_id == Order.id, PaymentRefund.status != "failed"
+    )
+    short = received.scalar_subquery() - returned.scalar_subquery() < Order.total_cents
+    return func.coalesce(short, False)
 
 
 def _is_phone(text: str) -> bool:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from sqlalchemy import update
 
@@ -14,7 +15,8 @@ from app.commerce.orders.confirming import confirm_due
 from app.commerce.orders.models import Order
 from app.core.clock import now
 from tests.commerce.payments.cashier import ADMIN, Cashier
-from tests.factories.commerce import key
+from tests.factories.commerce import key, make_shop
+from tests.factories.tenants import World
 
 
 async def wants(cashier: Cashier, minutes: int | None) -> None:
@@ -60,6 +62,26 @@ async def test_a_pix_is_waited_for(cashier: Cashier) -> None:
     assert await cashier.status(order) == "confirmed"
 
 
+@pytest.mark.parametrize("cents", [None, 1000])
+async def test_money_that_goes_back_confirms_nothing(cashier: Cashier, cents: int | None) -> None:
+    await wants(cashier, 0)
+    order = await cashier.order("pix")
+    await cashier.received(order, 4990)
+    assert (await cashier.refund(order, cents)).is_success
+    await confirm_due(cashier.app.runtime)
+    assert await cashier.status(order) == "pending", "it is not paid any more"
+    assert await cashier.told("commerce.order_status_changed") == 0
+
+
+async def test_what_was_paid_too_much_goes_back_and_the_order_on(cashier: Cashier) -> None:
+    await wants(cashier, 0)
+    order = await cashier.order("pix")
+    await cashier.received(order, 5990)
+    assert (await cashier.refund(order, 1000)).is_success
+    await confirm_due(cashier.app.runtime)
+    assert await cashier.status(order) == "confirmed", "49.90 are left, as it costs"
+
+
 @pytest.mark.parametrize("what", ["old", "cancelled", "off"])
 async def test_these_are_left_to_people(cashier: Cashier, what: str) -> None:
     await wants(cashier, None if what == "off" else 0)
@@ -91,3 +113,19 @@ async def test_a_person_and_the_clock_meet_and_one_is_first(cashier: Cashier) ->
         expected = "rejected" if answer.status_code == 200 else "confirmed"
         assert await cashier.status(order) == expected
         assert await cashier.told("commerce.order_status_changed") == told + 1
+
+
+async def test_tenants_whose_orders_wait_for_money_keep_nobody_waiting(
+    cashier: Cashier, stranger: World, outsider: httpx.AsyncClient
+) -> None:
+    await wants(cashier, 0)
+    await cashier.order("pix")
+    assert cashier.world.tenant.id < stranger.tenant.id, "who waits is looked at first"
+    shop = await make_shop(stranger, auto_confirm_minutes=0)
+    cart = shop.cart(await shop.product("Esfiha", 690, stock=5), payment={"method": "cash"})
+    answer = await outsider.post("/api/v1/checkout", json=cart, headers=key())
+    assert answer.status_code == 201, answer.text
+    assert await confirm_due(cashier.app.runtime, at_once=1) >= 1
+    async with stranger.work() as work:
+        order = await work.session.get_one(Order, UUID(answer.json()["id"]))
+        assert order.status == "confirmed"
