@@ -119,6 +119,8 @@ def start_sandbox(
     log = STATE / "sandbox.log"
     log.unlink(missing_ok=True)
     command = uvicorn("scripts.sandbox.app:app", "127.0.0.1", at.sandbox_port)
+    # As vendors do: longer than the application keeps a connection for its next call.
+    command += ["--timeout-keep-alive", "75"]
     return supervisor.start(
         "the provider sandbox",
         [*command, "--no-access-log", "--no-proxy-headers", "--no-server-header"],

@@ -34,6 +34,8 @@ from tests.factories.tenants import World
 from tests.kernel.queue_probe import effects
 from tests.sandbox.server import SandboxServer, until
 
+BULK = 24
+"""More than leave at the number's pace before the first refusal is known."""
 DAY = timedelta(hours=24)
 
 
@@ -101,7 +103,7 @@ async def test_a_number_taken_for_spam_rests_its_bulk_and_nothing_else(
     spam, other = await make_number(world), await make_number(world)
     await make_template(world, "novidades", category="marketing")
     await make_template(world, "pedido_pronto")
-    bulk = await chats(world, spam, 6)
+    bulk = await chats(world, spam, BULK)
     theirs = await chats(world, other, 2)
     phone = (await number_of(world, spam)).phone_number_id
     await sandbox.put("whatsapp", spam=[phone])
@@ -116,13 +118,15 @@ async def test_a_number_taken_for_spam_rests_its_bulk_and_nothing_else(
         begun = now()
         await owe(bulk[0], text("Bom dia! Em que posso ajudar?"))
         await stand(theirs, {"accepted": 2})
-        await stand(bulk, {"queued": 6, "accepted": 1})
+        await stand(bulk, {"queued": BULK, "accepted": 1})
         replied = (now() - begun).total_seconds()
         asked = [r for r in await sandbox.requests(vendor="whatsapp") if r["verdict"] == "refused"]
         await asyncio.sleep(1.2)
         again = [r for r in await sandbox.requests(vendor="whatsapp") if r["verdict"] == "refused"]
-        print(f"\n131048: {len(asked)} of 6 bulk sends asked, the reply left in {replied:.2f} s")
-        assert len(asked) < 6
+        print(
+            f"\n131048: {len(asked)} of {BULK} bulk sends asked, the reply left in {replied:.2f} s"
+        )
+        assert len(asked) < BULK
         assert len(again) == len(asked), "nothing more is asked for until a person resumes it"
         assert (await number_of(world, other)).campaigns_stopped_at is None
         assert (await number_of(world, spam)).is_active
@@ -131,7 +135,7 @@ async def test_a_number_taken_for_spam_rests_its_bulk_and_nothing_else(
             await NumberService(work).resume_campaigns(spam)
             await work.session.execute(update(Message).values(send_after=None))
         await hurry(world)
-        await stand(bulk, {"accepted": 7})
+        await stand(bulk, {"accepted": BULK + 1})
     assert len(await effects(world, NumberInTrouble.name)) == 1
 
 

@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 # exchange waits 40 ms for a delayed acknowledgement.
 _SERVE = """
 import socket, sys, uvicorn
-config = uvicorn.Config("scripts.sandbox.app:app", access_log=False)
+config = uvicorn.Config("scripts.sandbox.app:app", access_log=False, timeout_keep_alive=75)
 uvicorn.Server(config).run([socket.socket(fileno=int(sys.argv[1]))])
 """
 APP_SECRET = "segredo-de-teste-do-aplicativo"
