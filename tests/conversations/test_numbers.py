@@ -36,6 +36,17 @@ async def route_of(runtime: Runtime, phone_number_id: str) -> UUID | None:
         return found
 
 
+@pytest.mark.parametrize("token", ["EAAGção-token", "EAAG token de outro", "EAAG\ntoken123"])
+async def test_a_token_that_fits_no_header_is_refused_at_the_door(
+    owner: httpx.AsyncClient, token: str
+) -> None:
+    refused = await owner.post(NUMBERS, json=number_body(access_token=token), headers=KEY)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid-request")
+    assert refused.json()["errors"][0]["pointer"] == "/body/access_token"
+    assert token not in refused.text
+    assert (await owner.get(NUMBERS)).json()["items"] == []
+
+
 async def test_a_number_is_connected_and_shows_no_secret(
     owner: httpx.AsyncClient, world: World, runtime: Runtime
 ) -> None:

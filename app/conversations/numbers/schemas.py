@@ -12,7 +12,17 @@ from app.core.phone import InvalidPhone, normalise_phone
 from app.core.schema import Input, Output
 
 NodeId = Annotated[str, StringConstraints(pattern=r"^\d{5,30}$")]
+
+
+def _header(secret: SecretStr) -> SecretStr:
+    value = secret.get_secret_value()
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise ValueError("a token has printable ASCII characters only, as it goes in a header")
+    return secret
+
+
 Secret = Annotated[SecretStr, Field(min_length=8, max_length=1000)]
+Token = Annotated[Secret, AfterValidator(_header)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00]+$")]
 BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00]+$", max_length=300)]
 Version = Annotated[str, StringConstraints(pattern=r"^v\d{1,2}\.\d$")]
@@ -33,7 +43,7 @@ class NumberCreate(Input):
     waba_id: NodeId
     phone_number_id: NodeId
     display_phone: Phone
-    access_token: Secret
+    access_token: Token
     app_secret: Secret
     verify_token: Secret
     base_url: BaseUrl | None = None
@@ -64,7 +74,7 @@ class NumberUpdate(Input):
 
     name: Label | None = None
     display_phone: Phone | None = None
-    access_token: Secret | None = None
+    access_token: Token | None = None
     verify_token: Secret | None = None
     base_url: BaseUrl | None = None
     api_version: Version | None = None
