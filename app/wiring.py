@@ -301,6 +301,11 @@ SUBSCRIBERS: Subscribers = {
     AgentStatusChanged: [conversations.GIVE_WAITING],
 }
 
+HEARD_WHEN = {
+    order_news.ORDER_NEWS: order_news.HEARD_WHEN,
+    webhooks.WEBHOOK_FAN_OUT: webhooks.HEARD_WHEN,
+}
+
 JOBS: dict[str, Handler] = {
     order_news.ORDER_NEWS: order_news.order_news,
     order_news.ORDER_WHATSAPP: order_news.order_whatsapp,

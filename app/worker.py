@@ -41,7 +41,7 @@ def build_runtime(config: Settings) -> Runtime:
         settings=config,
         database=database,
         bus=bus,
-        tenants=TenantDirectory(database, bus),
+        tenants=TenantDirectory(database, bus, wiring.HEARD_WHEN),
         tokens=tokens,
         keys=Keyring(database, bus),
         passwords=Passwords(rounds=4 if config.environment == "test" else 12),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WEBHOOK_FAN_OUT = "kernel.webhooks.fan_out"
 NOTICE_FAN_OUT = "kernel.notifications.fan_out"
+_FAN_OUTS = (NOTICE_FAN_OUT, WEBHOOK_FAN_OUT)
 JOBS, EVERYBODY = "jobs", "*"
 """The doorbell that wakes workers, whosesoever the job is."""
 
@@ -70,17 +71,18 @@ class Telling:
         self._audit.append(line)
         if event.topic is not None:
             self._show(line["id"], event.topic, event.name, data)
-        for entrypoint in self.runtime.subscribers.get(type(event), ()):
-            self.enqueue(entrypoint, data)
         # These ride in the commit's one statement; what nobody hears costs nothing at all. Who
         # hears is read by the job: reading it here would cost each checkout a trip.
-        heard = [NOTICE_FAN_OUT] if event.name in self.runtime.notices else []
-        if self.tenant.has_webhooks:
-            heard.append(WEBHOOK_FAN_OUT)
-        if heard:
+        for entrypoint in self._heard(self.runtime.subscribers.get(type(event), ())):
+            self.enqueue(entrypoint, data)
+        is_notice = event.name in self.runtime.notices
+        if heard := self._heard(_FAN_OUTS if is_notice else _FAN_OUTS[1:]):
             told = {"event_id": new_id(), "type": event.name, "at": now(), "data": data}
             for entrypoint in heard:
                 self.enqueue(entrypoint, told)
+
+    def _heard(self, entrypoints: Sequence[str]) -> list[str]:
+        return [name for name in entrypoints if name not in self.tenant.unheard]
 
     def show(self, user_id: UUID, topic: str, type_: str, data: dict[str, Any]) -> None:
         """A live-stream row for one member alone; no audit line, no subscribers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -56,8 +57,8 @@ class TenantContext:
     locale: str
     is_super_admin: bool = False
     plan_code: str | None = None
-    has_webhooks: bool = False
-    """Somebody outside listens: what this tenant's Works publish starts the fan-out job."""
+    unheard: frozenset[str] = frozenset()
+    """Subscribers whose job would find nobody to tell: publishing does not queue it."""
     trial_ends_at: datetime | None = None
     first_access_test: bool = False
     """The platform tries the first steps: members see them as on their first day."""
@@ -74,23 +75,24 @@ _SELECT = """
 SELECT t.id, t.slug, t.name, t.status, t.subscription_status, t.modules, t.limits::text AS limits,
        t.module_overrides::text AS module_overrides, t.limit_overrides::text AS limit_overrides,
        t.timezone, t.currency, t.locale, t.is_super_admin, t.plan_code, t.trial_ends_at,
-       t.first_access_test,
-       EXISTS (SELECT FROM webhook_endpoints w WHERE w.tenant_id = t.id AND w.is_enabled)
-         AS has_webhooks
-FROM tenants t
+       t.first_access_test, {unheard} AS unheard
+FROM tenants t WHERE {condition}
 """
-_BY = {
-    "id": _SELECT + " WHERE t.id = $1",
-    "slug": _SELECT + " WHERE t.slug = $1",
-    "host": _SELECT + " WHERE $1 = ANY (t.hosts)",
-}
+_BY = {"id": "t.id = $1", "slug": "t.slug = $1", "host": "$1 = ANY (t.hosts)"}
 
 
 class TenantDirectory:
-    """Tenants by id, slug or host; cached here, forgotten everywhere when one changes."""
+    """Tenants by id, slug or host; cached here, forgotten everywhere when one changes.
 
-    def __init__(self, database: Database, bus: Bus) -> None:
+    ``heard_when`` says of subscribers, by their jobs' names, in SQL about a tenant ``t``, when
+    there is anybody to tell; whoever changes that rings ``TOPIC``.
+    """
+
+    def __init__(
+        self, database: Database, bus: Bus, heard_when: Mapping[str, str] | None = None
+    ) -> None:
         self._database, self._bus = database, bus
+        self._select = {kind: _select(heard_when or {}, by) for kind, by in _BY.items()}
         self._cache: dict[tuple[str, str], tuple[float, TenantContext | None]] = {}
         self._generation = 0
         bus.listen(TOPIC, self._forget)
@@ -148,7 +150,7 @@ class TenantDirectory:
             except ValueError:
                 return None
         async with self._database.system_driver() as driver:
-            row = await driver.fetchrow(_BY[kind], value)
+            row = await driver.fetchrow(self._select[kind], value)
         if row is None:
             return None
         live = has_modules(row["subscription_status"], row["trial_ends_at"], now())
@@ -167,7 +169,7 @@ class TenantDirectory:
             locale=row["locale"],
             is_super_admin=row["is_super_admin"],
             plan_code=row["plan_code"],
-            has_webhooks=row["has_webhooks"],
+            unheard=frozenset(row["unheard"]),
             trial_ends_at=row["trial_ends_at"],
             first_access_test=row["first_access_test"],
         )
@@ -176,6 +178,12 @@ class TenantDirectory:
         # One tenant is cached under several keys, and changes are rare: forget all.
         self._generation += 1
         self._cache.clear()
+
+
+def _select(heard_when: Mapping[str, str], condition: str) -> str:
+    deaf = [f"CASE WHEN NOT {heard} THEN '{name}' END" for name, heard in heard_when.items()]
+    unheard = f"array_remove(ARRAY[{', '.join(deaf)}]::text[], NULL)"
+    return _SELECT.format(unheard=unheard, condition=condition)
 
 
 def _modules(row: Any) -> frozenset[str]:

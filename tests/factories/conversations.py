@@ -16,6 +16,7 @@ from app.conversations.templates.models import MessageTemplate
 from app.core.clock import now
 from app.core.ids import new_id
 from app.kernel.contacts.service import ContactService
+from app.kernel.tenancy import TOPIC as TENANTS
 from app.kernel.work import Runtime
 from tests.factories.tenants import World
 
@@ -62,6 +63,7 @@ async def make_number(world: World, **fields: Any) -> UUID:
                 **fields,
             )
         )  # fmt: skip
+        work.ring(TENANTS)
     return number_id
 
 

@@ -41,7 +41,8 @@ class World:
     @asynccontextmanager
     async def work(self) -> AsyncIterator[UnitOfWork]:
         """A Work of this tenant: ``async with world.work() as work``."""
-        async with unit_of_work(self.runtime, self.tenant, SYSTEM) as work:
+        tenant = await self.runtime.tenants.by_id(self.tenant.id)  # as a request finds it, by now
+        async with unit_of_work(self.runtime, tenant, SYSTEM) as work:
             yield work
 
     async def member(self, role: str) -> Member:

@@ -14,6 +14,8 @@ import pytest
 from sqlalchemy import select, text
 
 from app.commerce.orders.models import Order
+from app.kernel.connections.schemas import ConnectionPut
+from app.kernel.connections.service import ConnectionService
 from app.kernel.telling import NOTICE_FAN_OUT
 from tests.factories.commerce import Shop, make_shop
 from tests.factories.tenants import World
@@ -84,6 +86,9 @@ async def test_acknowledged_orders_survive_sigkill(server: ServerProcess, world:
     shop = await make_shop(world)
     for n in range(6):
         await shop.product(f"Produto {n}", 1000 + n, stock=100_000)
+    async with world.work() as work:  # somebody to tell of the orders
+        telegram = ConnectionPut(config={"chat_id": "-1001"}, secret={"bot_token": "7001:AAH"})
+        await ConnectionService(work).put("telegram", telegram)
     buyers = Buyers(server, shop)
     crowd = [asyncio.create_task(buyers.run(n)) for n in range(CLIENTS)]
     for _ in range(KILLS):

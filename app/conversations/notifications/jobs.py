@@ -15,6 +15,10 @@ ORDER_NEWS = "conversations.notifications.order_news"
 ORDER_WHATSAPP = "conversations.notifications.order_whatsapp"
 ORDER_TELEGRAM = "conversations.notifications.order_telegram"
 STOCK_TELEGRAM = "conversations.notifications.stock_telegram"
+HEARD_WHEN = """(EXISTS (SELECT FROM whatsapp_numbers n WHERE n.tenant_id = t.id)
+  OR EXISTS (SELECT FROM connections c WHERE c.tenant_id = t.id
+    AND c.provider IN ('whatsapp', 'telegram')))"""
+"""When there is anything to tell of orders by (``TenantDirectory``)."""
 _BY_CONNECTION = {
     NotificationChannel.WHATSAPP: ORDER_WHATSAPP,
     NotificationChannel.TELEGRAM: ORDER_TELEGRAM,
@@ -22,8 +26,8 @@ _BY_CONNECTION = {
 
 
 async def order_news(job: JobContext) -> None:
-    """Find who is to be told what happened to an order: one job of the checkout's, whatever the
-    tenant has connected, and one more for each channel that there is."""
+    """Find who is to be told what happened to an order: one job of the checkout's where the
+    tenant has connected anything, and one more for each channel that there is."""
     order_id, fact = UUID(job.payload["order_id"]), _fact(job)
     async with job.works() as work:
         channels = set(_BY_CONNECTION)

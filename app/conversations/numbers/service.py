@@ -27,6 +27,7 @@ from app.core.guard import UrlRefused
 from app.core.ids import new_id
 from app.core.pagination import Page, PageRequest
 from app.kernel.departments.service import DepartmentService
+from app.kernel.tenancy import TOPIC as TENANTS
 from app.kernel.usage.service import UsageService
 from app.kernel.work import Work
 
@@ -83,6 +84,7 @@ class NumberService:
         row.app_secret = self._sealed(models.APP_SECRET, row, body.app_secret)
         row.verify_token = self._sealed(models.VERIFY_TOKEN, row, body.verify_token)
         await self.numbers.add(row)
+        self.work.ring(TENANTS)
         await UsageService(self.work).take(LIMIT)
         self.work.record(
             "number.connected", "number", row.id, name=row.name, phone_number_id=row.phone_number_id
@@ -156,6 +158,7 @@ class NumberService:
         """Disconnect a number that never had a conversation. Raises NumberNotFound, NumberInUse."""
         row = await self.get(number_id, lock=True)
         await self.numbers.delete(row)
+        self.work.ring(TENANTS)
         await UsageService(self.work).give_back(LIMIT)
         self.work.record("number.disconnected", "number", number_id, name=row.name)
 

@@ -33,6 +33,7 @@ from app.kernel.connections.schemas import (
     ProviderRead,
     SignatureProviderRead,
 )
+from app.kernel.tenancy import TOPIC as TENANTS
 from app.kernel.work import Work
 
 MOST = 100
@@ -120,6 +121,7 @@ class ConnectionService:
             scopes=[],
         )
         self.seal(row, secret)
+        self.work.ring(TENANTS)
         return await self.connections.add(row)
 
     async def update(
@@ -189,6 +191,7 @@ class ConnectionService:
     async def remove(self, row: Connection, **facts: object) -> None:
         """Forget a connection and its secret; the oldest of its purpose takes its place."""
         await self.connections.delete(row)
+        self.work.ring(TENANTS)
         heir = await self.connections.default(row.purpose) if row.is_default else None
         if heir is not None:
             heir.is_default = True

@@ -12,7 +12,9 @@ from app.kernel.webhooks.rules import Full, Lanes
 from app.kernel.webhooks.service import DELIVER
 from app.kernel.work import Runtime
 
-__all__ = ["DELIVER", "WEBHOOK_FAN_OUT", "deliver", "fan_out"]
+__all__ = ["DELIVER", "HEARD_WHEN", "WEBHOOK_FAN_OUT", "deliver", "fan_out"]
+HEARD_WHEN = "EXISTS (SELECT FROM webhook_endpoints w WHERE w.tenant_id = t.id AND w.is_enabled)"
+"""When there is anybody to fan out to (``TenantDirectory``)."""
 
 
 async def fan_out(job: JobContext) -> None:

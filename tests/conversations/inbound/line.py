@@ -21,6 +21,7 @@ from app.core.ids import new_id
 from app.kernel.inbox.jobs import PROCESS, process
 from app.kernel.inbox.models import InboxMessage
 from app.kernel.jobs.service import JobContext
+from app.kernel.tenancy import TOPIC as TENANTS
 from tests.factories.tenants import World
 
 BEGAN = 1_780_000_000
@@ -137,6 +138,7 @@ async def make_line(world: World, *, waba_id: str | None = None, secret: str | N
                 verify_token=runtime.vault.encrypt(line.verify_token, context),
             )
         )
+        work.ring(TENANTS)
     return line
 
 
