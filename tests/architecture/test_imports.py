@@ -104,6 +104,7 @@ LARGER_SLICES = {
     "app.commerce.orders.live": 4.5,
     "app.commerce.orders.expiry": 5,
     "app.commerce.orders.confirming": 5,
+    "app.commerce.orders.sweeping": 4,
     "app.commerce.orders.tracking": 1,
     "app.commerce.payments.pix": 1,
     "app.commerce.payments.stripe": 4.1,

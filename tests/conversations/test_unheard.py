@@ -48,7 +48,10 @@ async def test_an_order_queues_what_somebody_hears(
     assert (await owner.delete(f"{NUMBERS}/{number.json()['id']}")).status_code == 204
     assert await order(shop, shopper) == silent
 
-    telegram = {"config": {"chat_id": "-1001122334455"}, "secret": {"bot_token": "7001234567:AAHtokenOfTheBot"}}
+    telegram = {
+        "config": {"chat_id": "-1001122334455"},
+        "secret": {"bot_token": "7001234567:AAHtokenOfTheBot"},
+    }
     assert (await owner.put(TELEGRAM, json=telegram)).status_code == 200
     hook = {"url": "https://erp.example/largo", "events": ["*"]}
     assert (await owner.post("/api/v1/admin/webhooks", json=hook)).status_code == 201

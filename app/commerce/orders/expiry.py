@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from uuid import UUID
 
 from app.commerce.orders.service import OrderService
-from app.commerce.payments.service import PaymentService, tenants_with_unpaid
-from app.kernel.work import Actor, Runtime, unit_of_work
-
-log = logging.getLogger(__name__)
+from app.commerce.orders.sweeping import Sweep, sweep
+from app.commerce.payments.service import PaymentService
+from app.kernel.work import Actor, Runtime
 
 _EVERY_S = 10.0
-_ACTOR = Actor("system", "payments")
 _DUE = "payments.expiry_at"
+# Of all tenants, for the owner's connection. By the orders that are pending, which are few: an
+# index of what is awaited would be written by every order.
+# Of all tenants, for the owner's connection. By the orders that are pending, which are few: an
+# index of what is awaited would be written by every order.
+_TENANTS = """
+SELECT s.tenant_id FROM payment_settings s WHERE s.unpaid_minutes IS NOT NULL AND EXISTS (
+  SELECT FROM orders o JOIN payments p ON p.tenant_id = o.tenant_id AND p.order_id = o.id
+  WHERE o.tenant_id = s.tenant_id AND o.status = 'pending'
+    AND p.status IN ('pending', 'failed') AND p.method IN ('pix', 'stripe')
+    AND p.created_at < now() - s.unpaid_minutes * interval '1 minute'
+    AND p.received_cents = 0 AND p.amount_cents > 0)
+  AND s.tenant_id > $1
+ORDER BY s.tenant_id LIMIT $2
+"""
+_UNPAID = Sweep(
+    Actor("system", "payments"),
+    _TENANTS,
+    due=lambda work, after: PaymentService(work).overdue(after),
+    move=lambda work, order_id: OrderService(work).expire(order_id),
+)
 
 
 async def expire_now_and_then(runtime: Runtime) -> int:
@@ -27,23 +43,4 @@ async def expire_now_and_then(runtime: Runtime) -> int:
 
 async def expire_unpaid(runtime: Runtime) -> int:
     """Cancel every pending order whose time to be paid is over; how many were."""
-    cancelled = 0
-    for tenant_id in await tenants_with_unpaid(runtime):
-        try:
-            cancelled += await _expire_tenant(runtime, tenant_id)
-        except Exception:
-            # One tenant's trouble is not the others'.
-            log.exception("payments.expiry_failed", extra={"tenant_id": str(tenant_id)})
-    return cancelled
-
-
-async def _expire_tenant(runtime: Runtime, tenant_id: UUID) -> int:
-    tenant = await runtime.tenants.by_id(tenant_id)
-    async with unit_of_work(runtime, tenant, _ACTOR) as work:
-        due = await PaymentService(work).overdue()
-    cancelled = 0
-    for order_id in due:
-        # A Work each: the lock of one order is not held while others are cancelled.
-        async with unit_of_work(runtime, tenant, _ACTOR) as work:
-            cancelled += await OrderService(work).expire(order_id)
-    return cancelled
+    return await sweep(runtime, _UNPAID)

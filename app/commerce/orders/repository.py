@@ -115,8 +115,11 @@ class OrderRepository(Repository[Order]):
         )
         return found is not None
 
-    async def to_confirm(self, order_id: UUID | None = None) -> list[UUID]:
-        """Orders, or this one, that wait for nobody's money and have waited as their store says.
+    async def to_confirm(
+        self, order_id: UUID | None = None, after: UUID | None = None
+    ) -> list[UUID]:
+        """Orders that wait for nobody's money and have waited as their store says: 100 beyond
+        ``after``, or this one.
 
         Those of yesterday are left to people: who switches this on means what comes from now on.
         So are those whose money goes back, unless the rest of it still covers them.
@@ -144,6 +147,8 @@ class OrderRepository(Repository[Order]):
         )
         if order_id is not None:
             statement = statement.where(Order.id == order_id)
+        if after is not None:
+            statement = statement.where(Order.id > after)
         return list(await self.session.scalars(statement))
 
     async def remember(self, change: OrderStatusChange) -> None:

@@ -194,9 +194,10 @@ class OrderService:
         found = await self.orders.id_by_number(number)
         return await self.summary(found) if found is not None else None
 
-    async def to_confirm(self) -> list[UUID]:
-        """Pending orders that their stores want confirmed by now, the oldest first; at most 100."""
-        return await self.orders.to_confirm()
+    async def to_confirm(self, after: UUID) -> list[UUID]:
+        """Pending orders beyond ``after`` that their stores want confirmed by now, by id; at most
+        100."""
+        return await self.orders.to_confirm(after=after)
 
     async def confirm(self, order_id: UUID) -> bool:
         """Confirm an order by itself; False when somebody did, or moved it, meanwhile."""

@@ -21,26 +21,16 @@ _ORDER = """
 SELECT id, number, status, version, total_cents, currency, placed_at FROM orders WHERE id = $1
 """
 _TOUCH = "UPDATE orders SET version = version + 1 WHERE id = $1"
-# Of all tenants, for the owner's connection. By the orders that are pending, which are few: an
-# index of what is awaited would be written by every order.
-TENANTS_WITH_UNPAID = """
-SELECT s.tenant_id FROM payment_settings s WHERE s.unpaid_minutes IS NOT NULL AND EXISTS (
-  SELECT FROM orders o JOIN payments p ON p.tenant_id = o.tenant_id AND p.order_id = o.id
-  WHERE o.tenant_id = s.tenant_id AND o.status = 'pending'
-    AND p.status IN ('pending', 'failed') AND p.method IN ('pix', 'stripe')
-    AND p.created_at < now() - s.unpaid_minutes * interval '1 minute'
-    AND p.received_cents = 0 AND p.amount_cents > 0)
-LIMIT 200
-"""
 _UNPAID = """
 SELECT DISTINCT p.order_id FROM payments p JOIN payment_settings s ON true
 JOIN orders o ON o.id = p.order_id
 WHERE p.status IN ('pending', 'failed') AND p.method IN ('pix', 'stripe')
   AND p.created_at < now() - s.unpaid_minutes * interval '1 minute'
   AND p.received_cents = 0 AND p.amount_cents > 0 AND o.status = 'pending'
-  AND ($1::uuid IS NULL OR p.order_id = $1)
+  AND ($1::uuid IS NULL OR p.order_id = $1) AND p.order_id > $2
 ORDER BY p.order_id LIMIT 100
 """
+_FIRST = UUID(int=0)
 CLOSED = frozenset({"cancelled", "rejected"})
 
 
@@ -80,9 +70,10 @@ class PaymentRepository(Repository[Payment]):
         statement = self.query().where(Payment.order_id == order_id).order_by(Payment.id)
         return await self.all(statement.execution_options(populate_existing=True))
 
-    async def unpaid(self, order_id: UUID | None = None) -> list[UUID]:
-        """Pending orders whose time to be paid is over; of one order when given."""
-        return [row["order_id"] for row in await (await self.raw()).fetch(_UNPAID, order_id)]
+    async def unpaid(self, order_id: UUID | None = None, after: UUID = _FIRST) -> list[UUID]:
+        """Pending orders whose time to be paid is over, 100 beyond ``after``; or this one."""
+        rows = await (await self.raw()).fetch(_UNPAID, order_id, after)
+        return [row["order_id"] for row in rows]
 
 
 class RefundRepository(Repository[PaymentRefund]):

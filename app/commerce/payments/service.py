@@ -33,7 +33,6 @@ from app.commerce.payments.problems import (
     ProviderConfirms,
 )
 from app.commerce.payments.repository import (
-    TENANTS_WITH_UNPAID,
     OrderFacts,
     PaymentRepository,
     RefundRepository,
@@ -65,7 +64,7 @@ from app.core.clock import now
 from app.core.crypto import SignatureInvalid
 from app.core.ids import new_id
 from app.core.lazy import lazy
-from app.kernel.work import Runtime, Work
+from app.kernel.work import Work
 
 if TYPE_CHECKING:
     import segno
@@ -121,9 +120,9 @@ class PaymentService:
         """Whether this order was to be paid by now, and nothing came in; ask under its lock."""
         return bool(await self.payments.unpaid(order_id))
 
-    async def overdue(self) -> list[UUID]:
-        """Pending orders whose time to be paid is over; at most 100."""
-        return await self.payments.unpaid()
+    async def overdue(self, after: UUID) -> list[UUID]:
+        """Pending orders beyond ``after`` whose time to be paid is over, by id; at most 100."""
+        return await self.payments.unpaid(after=after)
 
     async def shown(self, order_id: UUID) -> PaymentPage | None:
         """The payment that is to be paid, else the last one; None: the order has none."""
@@ -336,12 +335,6 @@ def current(payments: Sequence[Payment]) -> Payment | None:
     """Of an order's payments the one to be paid, else the last."""
     waiting = [p for p in payments if p.status in OPEN]
     return next(iter(waiting or payments[-1:]), None)
-
-
-async def tenants_with_unpaid(runtime: Runtime) -> list[UUID]:
-    """Tenants that have an order whose time to be paid is over; at most 200."""
-    async with runtime.database.system_driver() as driver:
-        return [row["tenant_id"] for row in await driver.fetch(TENANTS_WITH_UNPAID)]
 
 
 def qr_image(code: str, kind: str) -> bytes:

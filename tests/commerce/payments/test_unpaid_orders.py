@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -125,6 +126,37 @@ async def test_a_card_paid_after_the_cancellation_goes_back_by_itself(cashier: C
     assert await cashier.refunds(order) == [(4990, "done")]
     assert await cashier.told("commerce.payment_flagged") == 1
     assert await cashier.told("commerce.payment_paid") == 0
+
+
+@pytest.fixture
+async def stuck(cashier: Cashier) -> AsyncIterator[dict[str, Any]]:
+    """An order that nothing can move: the database itself says no."""
+    order = await cashier.order("pix")
+    async with cashier.app.runtime.database.system_driver() as driver:
+        await driver.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'never'; END $$"
+        )
+        await driver.execute(
+            f"CREATE TRIGGER refuse BEFORE UPDATE ON orders FOR EACH ROW "
+            f"WHEN (OLD.id = '{UUID(order['id'])}') EXECUTE FUNCTION refuse()"
+        )
+    yield order
+    async with cashier.app.runtime.database.system_driver() as driver:
+        await driver.execute("DROP TRIGGER refuse ON orders")
+        await driver.execute("DROP FUNCTION refuse()")
+
+
+async def test_an_order_that_cannot_be_moved_keeps_no_other_waiting(
+    cashier: Cashier, stuck: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    later = await cashier.order("pix")
+    for order in (stuck, later):
+        await cashier.age(order)
+    await expire_unpaid(cashier.app.runtime)
+    assert (await cashier.status(stuck), await cashier.status(later)) == ("pending", "cancelled")
+    failed = [r for r in caplog.records if r.message == "orders.sweep_failed"]
+    assert [r.__dict__["order_id"] for r in failed] == [stuck["id"]]
 
 
 async def test_nobody_can_pay_the_card_intent_of_a_cancelled_order(cashier: Cashier) -> None:
