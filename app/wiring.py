@@ -33,6 +33,7 @@ from app.commerce.payments import jobs as payments
 from app.commerce.payments import rules as payment_rules
 from app.commerce.payments.endpoints import router as payments_router
 from app.commerce.promotions.endpoints import router as promotions_router
+from app.commerce.promotions.shelf import PriceTagService
 from app.commerce.shipping.endpoints import router as shipping_router
 from app.commerce.stocktakes.endpoints import router as stocktakes_router
 from app.commerce.stores.endpoints import router as stores_router
@@ -64,6 +65,7 @@ from app.contracts.gateways.whatsapp import WhatsAppGateway
 from app.contracts.platform import (
     AgentStatusChanged,
 )
+from app.contracts.prices import PriceTags
 from app.contracts.saas import InUse, UpgradeAdvice
 from app.conversations.carts import jobs as carts
 from app.conversations.hours import jobs as hours
@@ -250,6 +252,7 @@ PORTS = (
     Ports()
     .bind(OrderLookup, OrderService)
     .bind(CartDesk, ChatCarts)
+    .bind(PriceTags, PriceTagService)
     .bind(OrderMessages, NotificationService)
     .bind(TimelineSource, ContactTimeline, name="contacts")
     .bind(TimelineSource, CustomerTimeline, name="commerce")

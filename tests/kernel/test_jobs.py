@@ -14,6 +14,8 @@ from sqlalchemy import select
 from app import wiring
 from app.contracts.commerce import OrderPlaced
 from app.core.ids import new_id
+from app.kernel.connections.schemas import ConnectionPut
+from app.kernel.connections.service import ConnectionService
 from app.kernel.contacts.models import Contact
 from app.kernel.jobs.service import JobContext
 from app.kernel.telling import NOTICE_FAN_OUT
@@ -286,6 +288,9 @@ async def test_a_published_event_starts_its_jobs_with_the_commit_or_never(
         )
         return sorted(row["entrypoint"] for row in rows)
 
+    async with world.work() as work:  # somebody to tell
+        telegram = ConnectionPut(config={"chat_id": "-1001"}, secret={"bot_token": "7001:AAH"})
+        await ConnectionService(work).put("telegram", telegram)
     lost, told = event(), event()
     with pytest.raises(RolledBack):
         await fail(lost)

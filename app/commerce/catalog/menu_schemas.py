@@ -11,6 +11,11 @@ from pydantic import Field
 from app.commerce.catalog.schemas import Medium
 from app.core.schema import Output
 
+PROMOTIONAL = Field(
+    description="What one costs now, by the promotions that everybody gets without a code, a "
+    "minimum or a limit; null: what it always does. Extras are part of what they take off."
+)
+
 
 class MenuStore(Output):
     id: UUID
@@ -32,14 +37,18 @@ class MenuCategory(Output):
     name: str
 
 
-class MenuVariant(Output):
+class _Choice(Output):
     id: UUID
     name: str
     price_cents: int
     available: bool
 
 
-class MenuModifier(MenuVariant):
+class MenuVariant(_Choice):
+    promotional_cents: int | None = PROMOTIONAL
+
+
+class MenuModifier(_Choice):
     max_quantity: int
 
 
@@ -62,6 +71,10 @@ class MenuProduct(Output):
     description: str
     price_cents: int
     compare_at_cents: int | None
+    promotional_cents: int | None = PROMOTIONAL
+    promotions: list[str] = Field(
+        description="What the promotions that make it so are called.", examples=[["Terça em dobro"]]
+    )
     images: list[str] = Field(description="URLs, cover first.", examples=[["/media/t/…/a.webp"]])
     media: list[Medium] = Field(description="Images in their order, then videos.")
     dietary_tags: list[str]

@@ -26,6 +26,7 @@ from app.commerce.catalog.problems import (
     TooManyCategories,
     WrongMedium,
 )
+from app.commerce.catalog.rendering import media_of
 from app.commerce.catalog.repository import (
     CategoryRepository,
     ModifierGroupRepository,
@@ -51,7 +52,7 @@ from app.commerce.catalog.schemas import (
     VariantRead,
     VariantUpdate,
 )
-from app.commerce.catalog.snapshot import TOPIC, media_of
+from app.commerce.catalog.snapshot import TOPIC
 from app.commerce.stores.problems import StoreNotFound
 from app.contracts.commerce import CatalogChanged
 from app.core.clock import now

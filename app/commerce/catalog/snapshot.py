@@ -11,21 +11,19 @@ import asyncio
 import gzip
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
-import orjson
 from asyncpg import Record
 from starlette.types import Scope
 
-from app.commerce.catalog.menu import Lines, MenuParts, MenuRepository
-from app.commerce.catalog.rules import absence, kind_of_medium, shelves
+from app.commerce.catalog.menu import MenuParts, MenuRepository
+from app.commerce.catalog.rendering import Moment, menu_document
 from app.commerce.stores.problems import StoreNotFound
+from app.contracts.prices import PriceTags
 from app.core.clock import now
-from app.kernel.files.rules import THUMBNAIL_SIDES, thumbnail_key
 from app.kernel.request import Headers, Meta
 from app.kernel.tenancy import TenantContext
 from app.kernel.work import Actor, Runtime, unit_of_work
@@ -217,9 +215,11 @@ class MenuCache:
             if store is None:
                 raise StoreNotFound()
             parts = await found.parts(store["id"])
+            tags = await work.port(PriceTags).at(store["id"], store["timezone"], at)
         self.built += 1
         # In a thread: a menu of thousands takes its time, and readers of others do not wait.
-        return await asyncio.to_thread(_render, store, parts, tenant.currency, at)
+        moment = Moment(store["timezone"], at, tags)
+        return await asyncio.to_thread(_render, store, parts, tenant.currency, moment)
 
     def _keep(self, shelf: _Shelf, slug: bytes, menu: Menu) -> None:
         old = shelf.kept.pop(slug, None)
@@ -267,120 +267,5 @@ def ready(scope: Scope, meta: Meta, runtime: Runtime) -> Answer | None:
     return menu.answer(meta.headers) if menu is not None else None
 
 
-def _render(store: Record, parts: MenuParts, currency: str, at: datetime) -> Menu:
-    moment = Moment(store["timezone"], at)
-    head = {
-        **{name: store[name] for name in _STORE_FIELDS},
-        "currency": currency,
-        "logo_url": media_url(store["logo"]),
-        "banner_url": media_url(store["banner"]),
-    }
-    used: set[str] = set()
-    products = b",".join(body for _, body in product_documents(parts, used, moment))
-    shown = [c for c in map(orjson.loads, _lines(parts.categories)) if c["id"] in used]
-    # The driver's UUIDs are a subclass, which orjson hands to ``default``.
-    return Menu(
-        b'{"store":%b,"categories":%b,"products":[%b]}'
-        % (orjson.dumps(head, default=str), orjson.dumps(shown), products),
-        moment.changes_at,
-    )
-
-
-_STORE_FIELDS = (
-    "id", "slug", "name", "phone", "timezone", "delivery_enabled", "pickup_enabled",
-    "min_order_cents",
-)  # fmt: skip
-
-
-class Moment:
-    """The instant a menu is of, and when the next thing comes on or off its shelf."""
-
-    __slots__ = ("at", "changes_at", "timezone")
-
-    def __init__(self, timezone: str, at: datetime) -> None:
-        self.timezone, self.at = timezone, at
-        self.changes_at: datetime | None = None
-
-    def mark(self, product: dict[str, Any]) -> None:
-        """Say whether the product is sold now, or why not and from when on."""
-        rows = product.pop("shelves")
-        off = None
-        if rows is not None:
-            lies_on = shelves(self.timezone, rows)
-            off = absence(lies_on, self.at)
-            changes = [self.changes_at, *(shelf.changes_at(self.at) for shelf in lies_on)]
-            self.changes_at = min((c for c in changes if c is not None), default=None)
-        reason = None if product["available"] else "sold-out"
-        product["unavailable_reason"] = off.reason if off else reason
-        product["next_available_at"] = off.next_available_at if off else None
-        product["available"] = product["available"] and off is None
-
-
-def product_documents(
-    parts: MenuParts, used: set[str], moment: Moment
-) -> Iterator[tuple[str, bytes]]:
-    """The products of a menu: id and JSON (menu_schemas.MenuProduct); ``used`` gathers categories.
-
-    One by one, so that in a menu of thousands neither a long call keeps the interpreter from
-    other threads, nor do objects pile up for the garbage collector.
-    """
-    keys = {f["id"]: f["key"] for f in map(orjson.loads, _lines(parts.images))}
-    groups = {g["id"]: orjson.dumps(g) for g in map(orjson.loads, _lines(parts.groups))}
-    links = {k["product_id"]: k["group_ids"] for k in map(orjson.loads, _lines(parts.links))}
-    variants: dict[str, list[bytes]] = {}
-    sellable: set[str] = set()
-    for v in map(orjson.loads, _lines(parts.variants)):
-        of = v.pop("product_id")
-        variants.setdefault(of, []).append(orjson.dumps(v))
-        if v["available"]:
-            sellable.add(of)
-    for p in map(orjson.loads, _lines(parts.products)):
-        used.add(p["category_id"])
-        id = p["id"]
-        if id in variants:
-            p["available"] = id in sellable
-        moment.mark(p)
-        images, alts = p["images"], p.pop("media_alts")
-        p["images"] = [media_url(keys[image]) for image in images if image in keys]
-        p["media"] = [
-            {"kind": m["kind"], "url": m["url"], "alt": m["alt"], "thumbnails": m["thumbnails"]}
-            for m in media_of([*images, *p.pop("videos")], keys, alts)
-        ]
-        p["variants"] = _array(variants.get(id, ()))
-        p["modifier_groups"] = _array(groups[g] for g in links.get(id, ()) if g in groups)
-        yield id, orjson.dumps(p, option=orjson.OPT_UTC_Z)
-
-
-def _array(documents: Iterable[bytes]) -> orjson.Fragment:
-    return orjson.Fragment(b"[%b]" % b",".join(documents))
-
-
-def _lines(text: Lines) -> list[str]:
-    # JSON escapes its own line ends; splitlines would also split at others inside strings.
-    return text.split("\n") if text else []
-
-
-def media_of(
-    ids: Iterable[str], keys: Mapping[str, str], alts: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """Of the files those that exist, as schemas.MediumRead shows them."""
-    return [
-        {
-            "id": file_id,
-            "kind": kind,
-            "url": media_url(key),
-            "alt": alts.get(file_id, ""),
-            "thumbnails": {
-                str(side): media_url(thumbnail_key(key, side)) for side in THUMBNAIL_SIDES
-            }
-            if kind == "image"
-            else {},
-        }
-        for file_id in ids
-        if (key := keys.get(file_id)) and (kind := kind_of_medium(key))
-    ]
-
-
-def media_url(key: str | None) -> str | None:
-    """Where a stored file is served; None for none."""
-    return f"/media/{key}" if key else None
+def _render(store: Record, parts: MenuParts, currency: str, moment: Moment) -> Menu:
+    return Menu(menu_document(store, parts, currency, moment), moment.changes_at)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import orjson
 
 from app.commerce.catalog.menu import MenuRepository
+from app.commerce.catalog.rendering import Moment, product_documents
 from app.commerce.catalog.rules import search_words
-from app.commerce.catalog.snapshot import Moment, product_documents
 from app.commerce.stores.problems import StoreNotFound
+from app.contracts.prices import PriceTags
 from app.core.clock import now
 from app.core.pagination import PageRequest
 from app.kernel.work import Work
@@ -18,6 +19,7 @@ class MenuService:
 
     def __init__(self, work: Work) -> None:
         self.menu = MenuRepository(work.session)
+        self.tags = work.port(PriceTags)
 
     async def search(self, store: str, query: str, category: str, page: PageRequest) -> bytes:
         """What the store sells, by words (best first) and category (slug or id): the JSON of a
@@ -28,7 +30,9 @@ class MenuService:
             raise StoreNotFound()
         ids = await self.menu.search(found["id"], search_words(query), category, page)
         parts = await self.menu.parts(found["id"], ids.items)
-        bodies = dict(product_documents(parts, set(), Moment(found["timezone"], now())))
+        at, timezone = now(), found["timezone"]
+        moment = Moment(timezone, at, await self.tags.at(found["id"], timezone, at))
+        bodies = dict(product_documents(parts, set(), moment))
         # The menu's own order is another; one that left the shelf just now is left out.
         items = [orjson.Fragment(bodies[i]) for i in map(str, ids.items) if i in bodies]
         cursor = str(ids.next_cursor) if ids.next_cursor else None

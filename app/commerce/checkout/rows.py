@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -20,7 +19,7 @@ from app.commerce.checkout.basis import (
     Variant,
 )
 from app.commerce.checkout.rules import Modifier, ModifierGroup
-from app.commerce.promotions import offers as promotions
+from app.commerce.promotions.rows import instant, promotion_of
 from app.commerce.shipping import rules as shipping
 from app.commerce.stores.rules import Channel, PreorderPolicy, Schedule, StoreState
 
@@ -51,7 +50,7 @@ def store_basis(text: str) -> StoreBasis:
             channels=frozenset(c for c, field in channels.items() if row[field]),
             preorder=preorder if row["preorder_enabled"] else None,
             cutoff_minutes=row["cutoff_minutes"],
-            paused_until=_instant(row["paused_until"]),
+            paused_until=instant(row["paused_until"]),
         ),
         min_order_cents=row["min_order_cents"],
         free_shipping_above_cents=row["free_shipping_above_cents"],
@@ -136,54 +135,9 @@ def offer(row: Row) -> Offer:
         or row["by_codes"]
         or any(row[name] is not None for name in limits)
     )
-    return Offer(_promotion(row), is_limited)
+    return Offer(promotion_of(row), is_limited)
 
 
 def customer(row: Row | None) -> Customer | None:
     """Whom the phone belongs to."""
     return Customer(row["phone"], row["is_blocked"], row["has_ordered"]) if row else None
-
-
-def _promotion(row: Row) -> promotions.Promotion:
-    return promotions.Promotion(
-        id=UUID(row["id"]),
-        name=row["name"],
-        kind=promotions.PromotionKind(row["kind"]),
-        value=row["value"],
-        code=row["code"],
-        scope=promotions.PromotionScope(row["scope"]),
-        target_ids=frozenset(UUID(t) for t in row["target_ids"]),
-        min_subtotal_cents=row["min_subtotal_cents"],
-        max_discount_cents=row["max_discount_cents"],
-        starts_at=_instant(row["starts_at"]),
-        ends_at=_instant(row["ends_at"]),
-        weekdays=frozenset(row["weekdays"]),
-        hour_from=_time(row["hour_from"]),
-        hour_to=_time(row["hour_to"]),
-        usage_limit=row["usage_limit"],
-        used=row["used_count"],
-        per_customer_limit=row["per_customer_limit"],
-        customer_used=row["customer_used"],
-        budget_cents=row["budget_cents"],
-        spent_cents=row["spent_cents"],
-        priority=row["priority"],
-        combinable=row["combinable"],
-        buy_quantity=row["buy_quantity"] or 1,
-        get_quantity=row["get_quantity"] or 1,
-        by_codes=row["by_codes"],
-        codes=tuple(map(_code, row["codes"] or ())),
-    )
-
-
-def _code(row: Row) -> promotions.GeneratedCode:
-    return promotions.GeneratedCode(
-        row["code"], row["usage_limit"], row["used_count"], row["is_revoked"]
-    )
-
-
-def _instant(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
-
-
-def _time(text: str | None) -> time | None:
-    return time.fromisoformat(text) if text else None

@@ -68,6 +68,15 @@ SELECT u.id, u.promotion_id, $1, $2, u.name, u.code, u.amount_cents, u.shipping_
 """
 
 
+# What everybody gets on anything, whatever else they buy; ``shelf`` says why these alone.
+_ON_SHELF = """
+SELECT json_agg(x ORDER BY x.priority, x.id)::text FROM (
+  SELECT p.*, 0 AS customer_used, NULL AS codes FROM promotions p
+  WHERE is_active AND deleted_at IS NULL AND kind = 'percent' AND code IS NULL AND NOT by_codes
+    AND min_subtotal_cents = 0 AND max_discount_cents IS NULL AND usage_limit IS NULL
+    AND per_customer_limit IS NULL AND budget_cents IS NULL
+    AND (ends_at IS NULL OR ends_at > now())) x
+"""
 _TAKE_CODES = """
 WITH taken AS (
   UPDATE promotion_codes k SET used_count = k.used_count + 1
@@ -133,6 +142,12 @@ class PromotionRepository(Repository[Promotion]):
         "promotions_usage_limit_check": LimitBelowUse,
         "promotions_budget_check": LimitBelowUse,
     }
+
+    async def on_shelf(self) -> list[dict[str, Any]]:
+        """What everybody gets without doing anything for it, in order of precedence; as JSON."""
+        text = await (await self.raw()).fetchval(_ON_SHELF)
+        found: list[dict[str, Any]] = orjson.loads(text or "[]")
+        return found
 
     async def alive(self, id: UUID, *, lock: bool = False) -> Promotion:
         """A promotion that was not deleted. Raises CampaignNotFound."""

@@ -51,9 +51,10 @@ async def test_what_a_menu_holds(
         ["vegano"], True, False,
     )  # fmt: skip
     assert found["variants"] == [
-        {"id": str(small), "name": "Broto", "price_cents": 2990, "available": True},
-        {"id": str(big), "name": "Grande", "price_cents": 6990, "available": True},
-    ]
+        {"id": str(id), "name": name, "price_cents": cents, "available": True,
+         "promotional_cents": None}
+        for id, name, cents in ((small, "Broto", 2990), (big, "Grande", 6990))
+    ]  # fmt: skip
     assert (group["name"], group["free_quantity"]) == ("Adicionais", 1)
     assert group["modifiers"] == [
         {

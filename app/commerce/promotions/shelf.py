@@ -1,0 +1,87 @@
+"""What the menu says that a product costs while promotions are on (spec commerce.md §2).
+
+Only what every customer gets, however much is bought and whatever else: percentages off without
+a code, a minimum, a limit or a cap. What they take off is what the checkout takes, by the same
+rules; a code or a greater promotion makes an order cheaper still, never dearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from app.commerce.promotions.offers import (
+    Cart,
+    CartLine,
+    Promotion,
+    PromotionContext,
+    PromotionScope,
+)
+from app.commerce.promotions.repository import PromotionRepository
+from app.commerce.promotions.rows import promotion_of
+from app.commerce.promotions.rules import apply
+from app.contracts.prices import ShelfPrice, ShelfPrices
+from app.kernel.work import Work
+
+
+class PriceTagService:
+    """The port ``PriceTags``."""
+
+    def __init__(self, work: Work) -> None:
+        self.promotions = PromotionRepository(work.session)
+
+    async def at(self, store_id: UUID, timezone: str, at: datetime) -> ShelfPrices:
+        """The prices of a store at an instant."""
+        offers = tuple(map(promotion_of, await self.promotions.on_shelf()))
+        return Tags(offers, PromotionContext(at, timezone, store_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """Promotions at an instant, and what they leave of prices."""
+
+    offers: tuple[Promotion, ...]
+    context: PromotionContext
+
+    @property
+    def changes_at(self) -> datetime | None:
+        """The next instant at which one of them may begin or end."""
+        instants = (changes_at(offer, self.context) for offer in self.offers)
+        return min((instant for instant in instants if instant is not None), default=None)
+
+    def of(self, product_id: UUID, category_id: UUID, cents: int) -> ShelfPrice | None:
+        """What one of it costs now; None: what it always does."""
+        near = [offer for offer in self.offers if _may_concern(offer, product_id, category_id)]
+        if not near:
+            return None
+        line = CartLine("", product_id, cents, category_ids=frozenset({category_id}))
+        found = apply(near, Cart((line,)), self.context)
+        off = {part.promotion_id: part.cents for part in found.lines}
+        if not off:
+            return None
+        names = tuple(offer.name for offer in near if offer.id in off)
+        return ShelfPrice(cents - sum(off.values()), names)
+
+
+def changes_at(offer: Promotion, context: PromotionContext) -> datetime | None:
+    """The next instant at which its time may begin or end; None: it is on for good."""
+    at, zone = context.now, ZoneInfo(context.timezone)
+    hours = {offer.hour_from, offer.hour_to, time() if offer.weekdays else None} - {None}
+    today = at.astimezone(zone).date()
+    ticks: Iterable[datetime] = (
+        datetime.combine(today + timedelta(days=days), hour, zone)
+        for days in range(2)
+        for hour in hours
+        if hour is not None
+    )
+    bounds = [tick for tick in (offer.starts_at, offer.ends_at) if tick is not None]
+    return min((tick for tick in (*bounds, *ticks) if tick > at), default=None)
+
+
+def _may_concern(offer: Promotion, product_id: UUID, category_id: UUID) -> bool:
+    if offer.scope is PromotionScope.PRODUCT:
+        return product_id in offer.target_ids
+    return offer.scope is not PromotionScope.CATEGORY or category_id in offer.target_ids
