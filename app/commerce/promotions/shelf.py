@@ -7,8 +7,8 @@ rules; a code or a greater promotion makes an order cheaper still, never dearer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -45,6 +45,8 @@ class Tags:
 
     offers: tuple[Promotion, ...]
     context: PromotionContext
+    _known: dict[tuple[object, ...], ShelfPrice | None] = field(default_factory=dict)
+    """A menu has thousands of products and few prices."""
 
     @property
     def changes_at(self) -> datetime | None:
@@ -57,13 +59,19 @@ class Tags:
         near = [offer for offer in self.offers if _may_concern(offer, product_id, category_id)]
         if not near:
             return None
-        line = CartLine("", product_id, cents, category_ids=frozenset({category_id}))
+        key = (cents, *(offer.id for offer in near))
+        if key not in self._known:
+            line = CartLine("", product_id, cents, category_ids=frozenset({category_id}))
+            self._known[key] = self._left(near, line)
+        return self._known[key]
+
+    def _left(self, near: Sequence[Promotion], line: CartLine) -> ShelfPrice | None:
         found = apply(near, Cart((line,)), self.context)
         off = {part.promotion_id: part.cents for part in found.lines}
         if not off:
             return None
         names = tuple(offer.name for offer in near if offer.id in off)
-        return ShelfPrice(cents - sum(off.values()), names)
+        return ShelfPrice(line.cents - sum(off.values()), names)
 
 
 def changes_at(offer: Promotion, context: PromotionContext) -> datetime | None:
