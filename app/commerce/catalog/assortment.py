@@ -17,7 +17,7 @@ from app.commerce.catalog.problems import (
     CompareAtTooLow,
     ProductNotFound,
 )
-from app.commerce.catalog.repository import CategoryRepository, ProductRepository
+from app.commerce.catalog.repository import PRICES, CategoryRepository, ProductRepository
 from app.commerce.catalog.rules import edited_price, edited_tags, free_slug, slugify
 from app.commerce.catalog.schemas import MAX_CENTS, ProductRead
 from app.commerce.catalog.service import ProductService, tell
@@ -26,12 +26,14 @@ from app.kernel.work import Work
 
 _MAX_TAGS = 20
 _COPIED = (
-    "category_id", "description", "price_cents", "compare_at_cents", "position", "for_delivery",
+    "category_id", "description", *PRICES, "compare_at_cents", "position", "for_delivery",
     "for_pickup", "dietary_tags", "image_file_ids", "video_file_ids", "media_alts", "attributes",
     "windows",
 )  # fmt: skip
 
 Row = Mapping[str, object]
+Sizes = dict[tuple[UUID, str], int]
+"""Variants' prices, by the variant and the kind of price."""
 
 
 class AssortmentService:
@@ -58,26 +60,29 @@ class AssortmentService:
                 self._note(product_id, row, changes, variants)
             for field, value in changes.items():
                 edits["products", field][product_id] = _as_text(value)
-            for variant_id, price in variants.items():
-                edits["variants", "price_cents"][variant_id] = str(price)
+            for (variant_id, field), price in variants.items():
+                edits["variants", field][variant_id] = str(price)
             answers.append(_answer(product_id, code, bool(changes or variants)))
         for (table, field), values in edits.items():
             await self.products.edit_many(table, field, values)
         return answers
 
-    async def _sizes(self, body: BulkEdit) -> dict[UUID, dict[UUID, int]]:
+    async def _sizes(self, body: BulkEdit) -> dict[UUID, Sizes]:
         """By product the prices of its variants, when the edit is about them."""
-        found: dict[UUID, dict[UUID, int]] = defaultdict(dict)
+        found: dict[UUID, Sizes] = defaultdict(dict)
         if body.price and body.price.by != "set":
             for row in await self.products.held_variants(body.product_ids):
-                found[row["product_id"]][row["id"]] = row["price_cents"]
+                prices = {(row["id"], field): row[field] for field in PRICES}
+                found[row["product_id"]] |= {k: v for k, v in prices.items() if v is not None}
         return found
 
-    def _note(self, product_id: UUID, row: Row, changes: Row, variants: Mapping[UUID, int]) -> None:
+    def _note(self, product_id: UUID, row: Row, changes: Row, variants: Sizes) -> None:
         before = {field: row[field] for field in changes}
         after = dict(changes)
         if variants:
-            after["variant_prices_cents"] = {str(i): price for i, price in variants.items()}
+            after["variant_prices_cents"] = {
+                f"{id}.{field}": price for (id, field), price in variants.items()
+            }
         self.work.record(
             "catalog.product_edited", "product", product_id, before=before, after=after
         )
@@ -113,7 +118,7 @@ class AssortmentService:
                 product_id=copy.id,
                 store_id=o.store_id,
                 is_available=o.is_available,
-                price_cents=o.price_cents,
+                **_prices(o),
             )
             for o in await self.products.overrides(product_id)
         )
@@ -154,7 +159,7 @@ def _belongings(source: Product, copy_id: UUID) -> list[Variant | ProductModifie
         Variant(
             product_id=copy_id,
             name=v.name,
-            price_cents=v.price_cents,
+            **_prices(v),
             position=v.position,
             is_active=v.is_active,
         )
@@ -167,6 +172,10 @@ def _belongings(source: Product, copy_id: UUID) -> list[Variant | ProductModifie
     return [*variants, *links]
 
 
+def _prices(of: Variant | StoreProduct) -> dict[str, int]:
+    return {field: getattr(of, field) for field in PRICES}
+
+
 def _answer(product_id: UUID, code: str, changed: bool) -> BulkOutcome:
     status: Literal["changed", "unchanged", "refused"] = "changed" if changed else "unchanged"
     return BulkOutcome(
@@ -174,17 +183,18 @@ def _answer(product_id: UUID, code: str, changed: bool) -> BulkOutcome:
     )
 
 
-def _judge(
-    body: BulkEdit, row: Row, sizes: Mapping[UUID, int]
-) -> tuple[str, dict[str, object], dict[UUID, int]]:
+def _judge(body: BulkEdit, row: Row, sizes: Sizes) -> tuple[str, dict[str, object], Sizes]:
     """Why the product is refused ('': it is not), what changes of it, and its variants' prices."""
     wanted: dict[str, object] = {}
-    variants: dict[UUID, int] = {}
+    variants: Sizes = {}
     code = ""
     if body.price is not None:
-        wanted["price_cents"] = _edited(body.price, row["price_cents"])
+        # What is set is the usual price; what goes up or down takes the channels' along.
+        fields = PRICES[:1] if body.price.by == "set" else PRICES
+        prices = {f: _edited(body.price, row[f]) for f in fields if row[f] is not None}
         variants = {i: _edited(body.price, price) for i, price in sizes.items()}
-        code = _refusal(row, [_edited(body.price, row["price_cents"]), *variants.values()])
+        code = _refusal(row, [*prices.values(), *variants.values()])
+        wanted |= prices
     if body.is_active is not None:
         wanted["is_active"] = body.is_active
     if body.category_id is not None:

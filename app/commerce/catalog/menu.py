@@ -51,6 +51,9 @@ _PRODUCTS = _as_lines(
     """
 SELECT p.id, p.category_id, p.slug, p.name, p.description,
   coalesce(o.price_cents, p.price_cents) AS price_cents,
+  coalesce(o.delivery_price_cents, o.price_cents, p.delivery_price_cents, p.price_cents)
+    AS delivery,
+  coalesce(o.pickup_price_cents, o.price_cents, p.pickup_price_cents, p.price_cents) AS pickup,
   CASE WHEN p.compare_at_cents > coalesce(o.price_cents, p.price_cents)
        THEN p.compare_at_cents END AS compare_at_cents,
   p.image_file_ids AS images, p.video_file_ids AS videos, p.media_alts,
@@ -72,6 +75,8 @@ ORDER BY k.position, k.name, k.id, p.position, p.name, p.id
 
 _VARIANTS = _as_lines("""
 SELECT v.product_id, v.id, v.name, v.price_cents,
+  coalesce(v.delivery_price_cents, v.price_cents) AS delivery,
+  coalesce(v.pickup_price_cents, v.price_cents) AS pickup,
   coalesce((SELECT l.on_hand > 0 FROM stock_levels l
             WHERE l.store_id = $1 AND l.item_id = v.id), true) AS available
 FROM variants v

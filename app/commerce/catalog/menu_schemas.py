@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -44,8 +44,23 @@ class _Choice(Output):
     available: bool
 
 
+class ChannelPrice(Output):
+    price_cents: int
+    promotional_cents: int | None = PROMOTIONAL
+
+
+ChannelPrices = Annotated[
+    dict[Literal["delivery", "pickup"], ChannelPrice],
+    Field(
+        description="Where it costs something else so handed over; of the others price_cents.",
+        examples=[{"pickup": {"price_cents": 4490, "promotional_cents": None}}],
+    ),
+]
+
+
 class MenuVariant(_Choice):
     promotional_cents: int | None = PROMOTIONAL
+    channel_prices: ChannelPrices
 
 
 class MenuModifier(_Choice):
@@ -72,6 +87,7 @@ class MenuProduct(Output):
     price_cents: int
     compare_at_cents: int | None
     promotional_cents: int | None = PROMOTIONAL
+    channel_prices: ChannelPrices
     promotions: list[str] = Field(
         description="What the promotions that make it so are called.", examples=[["Terça em dobro"]]
     )

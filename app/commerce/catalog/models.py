@@ -95,7 +95,17 @@ class ProductModifierGroup(TenantModel):
     group: Mapped[ModifierGroup] = relationship(lazy="raise", viewonly=True)
 
 
-class Product(TenantModel):
+class PricedByChannel:
+    """Another price where it is delivered or picked up; None: the usual one."""
+
+    delivery_price_cents: Mapped[int | None]
+    pickup_price_cents: Mapped[int | None]
+
+
+_CHANNEL_PRICES = "delivery_price_cents >= 0 AND pickup_price_cents >= 0"
+
+
+class Product(PricedByChannel, TenantModel):
     __tablename__ = "products"
     __table_args__ = (
         within_tenant("category_id", "categories"),
@@ -133,6 +143,7 @@ class Product(TenantModel):
             postgresql_where=text("deleted_at IS NULL"),
         ),
         CheckConstraint("price_cents >= 0", name="price_cents"),
+        CheckConstraint(_CHANNEL_PRICES, name="channel_prices"),
         CheckConstraint("compare_at_cents > price_cents", name="compare_at_cents"),
     )
 
@@ -181,13 +192,14 @@ class Product(TenantModel):
     )
 
 
-class Variant(TenantModel):
+class Variant(PricedByChannel, TenantModel):
     """A size or flavour with its own price; a product with variants is sold only by variant."""
 
     __tablename__ = "variants"
     __table_args__ = (
         within_tenant("product_id", "products", ondelete="CASCADE"),
         CheckConstraint("price_cents >= 0", name="price_cents"),
+        CheckConstraint(_CHANNEL_PRICES, name="channel_prices"),
         Index("variants_tenant_id_product_id_idx", "tenant_id", "product_id"),
         Index(
             "variants_tenant_id_sku_key",
@@ -207,8 +219,8 @@ class Variant(TenantModel):
     deleted_at: Mapped[datetime | None]
 
 
-class StoreProduct(TenantModel):
-    """What one store does differently with a product: sells it or not, at another price."""
+class StoreProduct(PricedByChannel, TenantModel):
+    """What one store does differently with a product: sells it or not, at other prices."""
 
     __tablename__ = "store_products"
     __table_args__ = (
@@ -216,6 +228,7 @@ class StoreProduct(TenantModel):
         within_tenant("store_id", "stores", ondelete="CASCADE"),
         within_tenant("product_id", "products", ondelete="CASCADE"),
         CheckConstraint("price_cents >= 0", name="price_cents"),
+        CheckConstraint(_CHANNEL_PRICES, name="channel_prices"),
     )
 
     store_id: Mapped[UUID]

@@ -67,28 +67,53 @@ class Moment:
         product["available"] = product["available"] and off is None
 
     def price(self, product: dict[str, Any], variants: Iterable[_Variant]) -> None:
-        """Say what promotions leave of its price, and of its variants'."""
+        """Say what promotions leave of its prices, and of its variants'."""
         ids = UUID(product["id"]), UUID(product["category_id"])
-        found = self.tags.of(*ids, product["price_cents"])
-        product["promotional_cents"] = found.cents if found else None
+        prices = _Prices.out_of(product)
+        product |= self._tag(ids, prices)
+        found = self.tags.of(*ids, prices.usual)
         product["promotions"] = found.promotions if found else ()
-        left = ((v, self.tags.of(*ids, v.cents)) for v in variants)
-        product["variants"] = _array(v.document(t.cents if t else None) for v, t in left)
+        product["variants"] = _array(
+            b"%b,%b" % (v.body[:-1], orjson.dumps(self._tag(ids, v.prices))[1:]) for v in variants
+        )
+
+    def _tag(self, ids: tuple[UUID, UUID], prices: _Prices) -> dict[str, Any]:
+        return {
+            "promotional_cents": self._left(ids, prices.usual),
+            "channel_prices": {
+                channel: {"price_cents": cents, "promotional_cents": self._left(ids, cents)}
+                for channel, cents in (("delivery", prices.delivery), ("pickup", prices.pickup))
+                if cents != prices.usual
+            },
+        }
+
+    def _left(self, ids: tuple[UUID, UUID], cents: int) -> int | None:
+        found = self.tags.of(*ids, cents)
+        return found.cents if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prices:
+    usual: int
+    delivery: int
+    pickup: int
+
+    @classmethod
+    def out_of(cls, row: dict[str, Any]) -> _Prices:
+        """Of a row; the channels' are taken out of it."""
+        return cls(row["price_cents"], row.pop("delivery"), row.pop("pickup"))
 
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    """A variant's JSON, but for what promotions leave of its price."""
+    """A variant's JSON, but for what hangs on its product."""
 
-    cents: int
+    prices: _Prices
     body: bytes
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> _Variant:
-        return cls(row["price_cents"], orjson.dumps(row)[:-1])
-
-    def document(self, promotional_cents: int | None) -> bytes:
-        return b'%b,"promotional_cents":%b}' % (self.body, orjson.dumps(promotional_cents))
+        return cls(_Prices.out_of(row), orjson.dumps(row))
 
 
 def product_documents(

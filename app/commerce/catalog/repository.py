@@ -35,9 +35,12 @@ from app.commerce.stores.models import Store
 from app.core.pagination import Page, PageRequest
 from app.core.repository import Repository
 
+PRICES = ("price_cents", "delivery_price_cents", "pickup_price_cents")
+"""The usual one, and those by how it is handed over, which may be None."""
 # Edits of many products: rows are taken in the order of their ids, then one statement per kind.
 _HELD = """
-SELECT id, name, price_cents, compare_at_cents, dietary_tags, is_active, category_id
+SELECT id, name, price_cents, delivery_price_cents, pickup_price_cents, compare_at_cents,
+  dietary_tags, is_active, category_id
 FROM products WHERE id = ANY ($1) AND deleted_at IS NULL ORDER BY id FOR UPDATE
 """
 _OF_CATEGORY = """
@@ -45,19 +48,18 @@ SELECT id, name, position FROM products
 WHERE category_id = $1 AND deleted_at IS NULL ORDER BY id FOR UPDATE
 """
 _VARIANTS_HELD = """
-SELECT id, product_id, price_cents FROM variants
+SELECT id, product_id, price_cents, delivery_price_cents, pickup_price_cents FROM variants
 WHERE product_id = ANY ($1) AND deleted_at IS NULL ORDER BY id FOR UPDATE
 """
 _EDITS = {
     (table, column): f"UPDATE {table} p SET {column} = {value} "  # noqa: S608 - made of constants
     "FROM unnest($1::uuid[], $2::text[]) x (id, v) WHERE p.id = x.id"
     for table, column, value in (
-        ("products", "price_cents", "x.v::bigint"),
+        *((table, price, "x.v::bigint") for table in ("products", "variants") for price in PRICES),
         ("products", "position", "x.v::bigint"),
         ("products", "is_active", "x.v::boolean"),
         ("products", "category_id", "x.v::uuid"),
         ("products", "dietary_tags", "ARRAY(SELECT json_array_elements_text(x.v::json))"),
-        ("variants", "price_cents", "x.v::bigint"),
     )
 }
 

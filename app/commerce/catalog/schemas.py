@@ -25,6 +25,10 @@ WORDS = (
 Name = Annotated[str, StringConstraints(min_length=1, max_length=120)]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](-?[a-z0-9])*$", max_length=80)]
 Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
+ChannelCents = Annotated[
+    int | None,
+    Field(ge=0, le=MAX_CENTS, description="The price where it is so handed over; null: the usual."),
+]
 Position = Annotated[int, Field(ge=0, le=1_000_000, description="Ascending; ties by name.")]
 Sku = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -188,7 +192,17 @@ class ModifierGroupRead(Output):
     modifiers: list[ModifierRead]
 
 
-class VariantCreate(Input):
+class ChannelPrices(Input):
+    delivery_price_cents: ChannelCents = None
+    pickup_price_cents: ChannelCents = None
+
+
+class ChannelPricesRead(Output):
+    delivery_price_cents: int | None
+    pickup_price_cents: int | None
+
+
+class VariantCreate(ChannelPrices):
     model_config = _example(name="Grande (8 fatias)", price_cents=5990, sku="PIZ-CAL-G")
 
     name: Name
@@ -198,7 +212,7 @@ class VariantCreate(Input):
     is_active: bool = True
 
 
-class VariantUpdate(Input):
+class VariantUpdate(ChannelPrices):
     model_config = _example(price_cents=6190)
 
     name: Name = Field(default_factory=str)
@@ -208,7 +222,7 @@ class VariantUpdate(Input):
     is_active: bool = Field(default_factory=bool)
 
 
-class VariantRead(Output):
+class VariantRead(ChannelPricesRead):
     id: UUID
     name: str
     sku: str | None
@@ -217,7 +231,7 @@ class VariantRead(Output):
     is_active: bool
 
 
-class ProductCreate(Input):
+class ProductCreate(ChannelPrices):
     model_config = _example(
         category_id=_ID,
         name="Pizza Calabresa",
@@ -247,7 +261,7 @@ class ProductCreate(Input):
     windows: Windows = Field(default_factory=list)
 
 
-class ProductUpdate(Input):
+class ProductUpdate(ChannelPrices):
     model_config = _example(price_cents=5290, is_active=True)
 
     category_id: UUID = Field(default_factory=new_id)
@@ -285,14 +299,14 @@ class ProductGroups(Input):
         return found
 
 
-class StoreOverride(Input):
-    model_config = _example(is_available=True, price_cents=5490)
+class StoreOverride(ChannelPrices):
+    model_config = _example(is_available=True, price_cents=5490, pickup_price_cents=4990)
 
     is_available: bool = Field(True, description="False: this store does not sell it.")
     price_cents: Cents | None = Field(None, description="This store's price; null: the usual.")
 
 
-class StoreOverrideRead(Output):
+class StoreOverrideRead(ChannelPricesRead):
     store_id: UUID
     product_id: UUID
     is_available: bool
@@ -315,7 +329,7 @@ class MediumRead(Medium):
     id: UUID
 
 
-class ProductSummary(Output):
+class ProductSummary(ChannelPricesRead):
     """A product as lists show it."""
 
     id: UUID

@@ -289,7 +289,8 @@ class ProductService:
             raise StoreNotFound()
         found = [o for o in await self.products.overrides(product_id) if o.store_id == store_id]
         override = found[0] if found else StoreProduct(store_id=store_id, product_id=product_id)
-        override.is_available, override.price_cents = body.is_available, body.price_cents
+        for name, value in body.model_dump().items():
+            setattr(override, name, value)
         self.work.session.add(override)
         await self.products.flush()
         tell(self.work, "product", "updated", product.id, product.name)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.commerce.catalog.rules import Shelf
 from app.commerce.checkout.rules import ModifierGroup
+from app.commerce.orders.rules import FulfilmentType
 from app.commerce.promotions.offers import Promotion
 from app.commerce.shipping.rules import Point, ShippingRule
 from app.commerce.stores.rules import Channel, StoreState
@@ -34,10 +35,21 @@ class StoreBasis:
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """What one costs in this store, in cents, by how it is handed over."""
+
+    delivery: int
+    pickup: int
+
+    def by(self, fulfilment: FulfilmentType) -> int:
+        return self.delivery if fulfilment is FulfilmentType.DELIVERY else self.pickup
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     id: UUID
     name: str
-    price_cents: int
+    prices: Prices
     is_tracked: bool
     """Has a stock level in this store; without one it never runs out."""
 
@@ -66,8 +78,8 @@ class Product:
     id: UUID
     category_id: UUID
     name: str
-    price_cents: int
-    override_cents: int | None
+    prices: Prices
+    """Of itself, not of its variants."""
     for_delivery: bool
     for_pickup: bool
     is_tracked: bool

@@ -153,7 +153,7 @@ def _price(
             wrong.append({"index": index, "product_id": item.product_id, **(refusal or {})})
             continue
         variant = product.variants[item.variant_id] if item.variant_id else None
-        priced = _price_one(item, product, variant)
+        priced = _price_one(item, product, variant, cart.fulfilment)
         if priced.breaches:
             wrong.append({"index": index, "product_id": item.product_id, **_breached(priced)})
             continue
@@ -214,12 +214,11 @@ def _unavailable(item: ItemIn, product: Product | None, fulfilment: FulfilmentTy
     return None if item.variant_id in product.variants else "variant-not-available"
 
 
-def _price_one(item: ItemIn, product: Product, variant: Variant | None) -> LinePrice:
+def _price_one(
+    item: ItemIn, product: Product, variant: Variant | None, fulfilment: FulfilmentType
+) -> LinePrice:
     return price_line(
-        product.price_cents,
-        variant_cents=variant.price_cents if variant else None,
-        # A store's own price is the product's; a variant keeps its own.
-        override_cents=None if variant else product.override_cents,
+        (variant or product).prices.by(fulfilment),
         choices=[Choice(m.id, m.quantity) for m in item.modifiers],
         groups=[group.rule for group in product.groups],
         quantity=item.quantity,

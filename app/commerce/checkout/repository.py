@@ -43,8 +43,10 @@ SELECT
     preorder_delivery_capacity, preorder_pickup_capacity, cutoff_minutes, paused_until,
     busy_minutes, distance_source, delivery_payment_methods, pickup_payment_methods
     FROM s) x)::text AS store,
- (SELECT json_agg(x) FROM (SELECT p.id, p.category_id, p.name, p.price_cents, p.for_delivery,
-    p.for_pickup, o.price_cents AS override_cents,
+ (SELECT json_agg(x) FROM (SELECT p.id, p.category_id, p.name, p.for_delivery, p.for_pickup,
+    coalesce(o.delivery_price_cents, o.price_cents, p.delivery_price_cents, p.price_cents)
+      AS delivery,
+    coalesce(o.pickup_price_cents, o.price_cents, p.pickup_price_cents, p.price_cents) AS pickup,
     EXISTS (SELECT FROM stock_levels t WHERE t.store_id = (SELECT id FROM s)
       AND t.item_id = p.id) AS is_tracked,
     CASE WHEN k.windows <> '[]' OR k.is_paused OR p.windows <> '[]' OR p.is_paused
@@ -53,7 +55,9 @@ SELECT
           'paused_until', k.paused_until),
         json_build_object('windows', p.windows, 'is_paused', p.is_paused,
           'paused_until', p.paused_until)) END AS shelves,
-    (SELECT json_agg(json_build_object('id', v.id, 'name', v.name, 'price_cents', v.price_cents,
+    (SELECT json_agg(json_build_object('id', v.id, 'name', v.name,
+        'delivery', coalesce(v.delivery_price_cents, v.price_cents),
+        'pickup', coalesce(v.pickup_price_cents, v.price_cents),
         'is_tracked', EXISTS (SELECT FROM stock_levels t WHERE t.store_id = (SELECT id FROM s)
           AND t.item_id = v.id)))
       FROM variants v WHERE v.product_id = p.id AND v.is_active AND v.deleted_at IS NULL)

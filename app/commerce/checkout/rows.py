@@ -14,6 +14,7 @@ from app.commerce.checkout.basis import (
     Extra,
     Group,
     Offer,
+    Prices,
     Product,
     StoreBasis,
     Variant,
@@ -80,15 +81,14 @@ def _product(row: Row, groups: dict[str, Group], timezone: str) -> Product:
         if group["id"] not in groups:
             groups[group["id"]] = _group(group)
     variants = [
-        Variant(UUID(v["id"]), v["name"], v["price_cents"], v["is_tracked"])
+        Variant(UUID(v["id"]), v["name"], Prices(v["delivery"], v["pickup"]), v["is_tracked"])
         for v in row["variants"] or ()
     ]
     return Product(
         id=UUID(row["id"]),
         category_id=UUID(row["category_id"]),
         name=row["name"],
-        price_cents=row["price_cents"],
-        override_cents=row["override_cents"],
+        prices=Prices(row["delivery"], row["pickup"]),
         for_delivery=row["for_delivery"],
         for_pickup=row["for_pickup"],
         is_tracked=row["is_tracked"],

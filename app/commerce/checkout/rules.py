@@ -124,21 +124,9 @@ class Shortage:
     available: int
 
 
-def base_price(product_cents: int, variant_cents: int | None, override_cents: int | None) -> int:
-    """Return the price that counts: the store's override, else the variant's, else the product's.
-
-    ``override_cents`` is the override of what is bought: of the variant when there is one.
-    """
-    if override_cents is not None:
-        return override_cents
-    return product_cents if variant_cents is None else variant_cents
-
-
 def price_line(
-    product_cents: int,
+    base_cents: int,
     *,
-    variant_cents: int | None = None,
-    override_cents: int | None = None,
     choices: Iterable[Choice] = (),
     groups: Iterable[ModifierGroup] = (),
     quantity: int = 1,
@@ -166,7 +154,7 @@ def price_line(
     for group in known_groups:
         breaches.extend(_group_breaches(group, chosen))
     return LinePrice(
-        base_cents=base_price(product_cents, variant_cents, override_cents),
+        base_cents=base_cents,
         modifiers_cents=sum(_group_cents(group, chosen) for group in known_groups),
         quantity=max(0, quantity),
         breaches=tuple(breaches),

@@ -52,7 +52,7 @@ async def test_what_a_menu_holds(
     )  # fmt: skip
     assert found["variants"] == [
         {"id": str(id), "name": name, "price_cents": cents, "available": True,
-         "promotional_cents": None}
+         "promotional_cents": None, "channel_prices": {}}
         for id, name, cents in ((small, "Broto", 2990), (big, "Grande", 6990))
     ]  # fmt: skip
     assert (group["name"], group["free_quantity"]) == ("Adicionais", 1)

@@ -19,7 +19,6 @@ from app.commerce.checkout.rules import (
     Shortage,
     StockUse,
     Totals,
-    base_price,
     price_line,
     shortages,
     stock_demand,
@@ -37,18 +36,6 @@ EXTRAS = ModifierGroup(
 )
 SIZES = ModifierGroup(SIZE, (Modifier(SMALL, 0), Modifier(LARGE, 1_500)), 1, 1, is_required=True)
 CENTS = st.integers(0, 10**7)
-
-
-@pytest.mark.parametrize(
-    ("variant", "override", "expected"),
-    [(None, None, 5_000), (6_000, None, 6_000), (6_000, 5_500, 5_500), (None, 0, 0), (0, None, 0)],
-)
-def test_the_most_particular_price_counts(
-    variant: int | None, override: int | None, expected: int
-) -> None:
-    assert base_price(5_000, variant, override) == expected
-    priced = price_line(5_000, variant_cents=variant, override_cents=override, quantity=3)
-    assert priced.total_cents == 3 * expected
 
 
 def test_a_line_with_extras() -> None:
