@@ -120,7 +120,10 @@ def parsed(body: bytes) -> Json | None:
         except (ValueError, RecursionError):
             return None
     if b"\\u0000" in body:
-        found = _clean(found)
+        try:
+            found = _clean(found)
+        except RecursionError:
+            return None
     return found if isinstance(found, dict) else None
 
 
@@ -159,7 +162,8 @@ def items_of(envelope: Json, arrived: datetime) -> Iterator[Item]:
 def _message(
     phone: str, raw: Any, people: list[Json], arrived: datetime, value: Json, *, is_echo: bool
 ) -> Message | Unreadable:
-    if not isinstance(raw, dict) or not _text(raw.get("id")):
+    wamid = _text(raw.get("id")) if isinstance(raw, dict) else None
+    if wamid is None:
         return Unreadable("a message without an id")
     type_ = _text(raw.get("type")) or "unsupported"
     kind = type_ if type_ in KINDS else "unsupported"
@@ -169,14 +173,14 @@ def _message(
     if not person.key:
         person, became = became or person, None
     if not person.key:
-        return Unreadable(f"message {raw['id']} names nobody")
+        return Unreadable(f"message {wamid} names nobody")
     content = {k: v for k, v in raw.items() if k not in ("id", "timestamp")}
     if "errors" not in content and kind not in content and value.get("errors"):
         content["errors"] = value["errors"]
     part = raw.get(kind)
     return Message(
         phone,
-        raw["id"][:_LONGEST_ID],
+        wamid,
         _instant(raw.get("timestamp"), arrived),
         kind,
         person,

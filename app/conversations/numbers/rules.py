@@ -11,7 +11,7 @@ from app.contracts.notices import Wording
 from app.contracts.whatsapp import NumberInTrouble
 from app.conversations.numbers.models import QUALITIES
 
-_TIER = re.compile(r"(?:TIER_)?(\d+)(K?)")
+_TIER = re.compile(r"(?:TIER_)?(\d{1,9})(K?)", re.ASCII)
 _EVENT_QUALITY = {"FLAGGED": "red", "UNFLAGGED": "yellow"}
 LOCKED_OUT = "access refused: "
 """Begins why campaigns rest when only a new token helps."""
