@@ -32,6 +32,7 @@ from app.commerce.orders.service import OrderService
 from app.commerce.payments import jobs as payments
 from app.commerce.payments import rules as payment_rules
 from app.commerce.payments.endpoints import router as payments_router
+from app.commerce.promotions.endpoints import public_router as offers_router
 from app.commerce.promotions.endpoints import router as promotions_router
 from app.commerce.promotions.shelf import PriceTagService
 from app.commerce.shipping.endpoints import router as shipping_router
@@ -135,6 +136,7 @@ from app.kernel.schedules.ticking import tick_all
 from app.kernel.segments import jobs as scoring
 from app.kernel.segments.endpoints import audience_router, scores_router
 from app.kernel.segments.endpoints import router as segments_router
+from app.kernel.sessions.endpoints import modules_router
 from app.kernel.sessions.endpoints import router as sessions_router
 from app.kernel.sessions.endpoints import users_router as user_sessions_router
 from app.kernel.tags.endpoints import attributes_router
@@ -187,6 +189,7 @@ ROUTERS: list[APIRouter] = [
     realtime_router,
     users_router,
     user_sessions_router,
+    modules_router,
     impersonations_router,
     groups_router,
     departments_router,
@@ -217,6 +220,7 @@ ROUTERS: list[APIRouter] = [
     inventory_router,
     stocktakes_router,
     promotions_router,
+    offers_router,
     campaigns_router,
     imports_router,
     insights_router,

@@ -125,6 +125,7 @@ def test_public_routes_are_these(routes: list[Endpoint]) -> None:
         "GET /api/v1/orders/{order_id}/payment/qr-png",
         "GET /api/v1/orders/{order_id}/payment/qr-svg",
         "GET /api/v1/plans",
+        "GET /api/v1/promotions",
         "GET /api/v1/stores",
         "GET /api/v1/stores/{slug}",
         "GET /health",

@@ -13,6 +13,7 @@ from app.commerce.promotions.offers import normalise_code
 from app.commerce.promotions.problems import (
     CampaignArchived,
     CampaignHasCodes,
+    CampaignImageUnknown,
     CampaignInvalid,
     CampaignNotByCodes,
     CampaignNotFound,
@@ -34,26 +35,42 @@ from app.commerce.promotions.schemas import (
     CodesRevoke,
     CodesRevoked,
     CodeState,
+    OnOffer,
     RedemptionRead,
 )
 from app.commerce.promotions.service import PromotionService
+from app.commerce.promotions.shelf import OfferService
+from app.commerce.stores.problems import StoreNotFound
 from app.core.pagination import PageRead, Paging
 from app.core.problems import problems
-from app.kernel.access import require_module
+from app.kernel.access import public, require_module
 from app.kernel.idempotency import IdempotencyKeyReused, Idempotent, ReplayableRoute
 from app.kernel.work import service
 
 router = APIRouter(
     prefix="/api/v1/admin/campaigns", tags=["campaigns"], route_class=ReplayableRoute
 )
+public_router = APIRouter(prefix="/api/v1", tags=["promotions"])
 Promotions = Annotated[PromotionService, service(PromotionService)]
 Codes = Annotated[CodeService, service(CodeService)]
 READ = require_module("commerce", "promotions:read")
 WRITE = require_module("commerce", "promotions:write")
-_REFUSED = (CampaignInvalid, CampaignTargetNotFound, CouponCodeTaken)
+_REFUSED = (CampaignInvalid, CampaignTargetNotFound, CampaignImageUnknown, CouponCodeTaken)
 _CSV: dict[int | str, dict[str, Any]] = {
     200: {"description": "CSV, UTF-8.", "content": {"text/csv": {"schema": {"type": "string"}}}}
 }
+
+
+@public_router.get(
+    "/promotions", dependencies=[public("commerce")], responses=problems(StoreNotFound)
+)
+async def list_promotions(
+    offers: Annotated[OfferService, service(OfferService)],
+    store: Annotated[str, Query(max_length=80, description="Slug.", examples=["vila-madalena"])],
+) -> list[OnOffer]:
+    """What is on in a store now, for banners and teasers: campaigns that need no code, at most
+    100, in the order in which they apply."""
+    return [OnOffer.model_validate(row) for row in await offers.on_now(store)]
 
 
 @router.get("", dependencies=[READ])

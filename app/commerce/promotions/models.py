@@ -64,6 +64,8 @@ class Promotion(TenantModel):
     priority: Mapped[int] = mapped_column(server_default="0")
     combinable: Mapped[bool] = mapped_column(server_default=text("false"))
     is_active: Mapped[bool] = mapped_column(server_default=text("true"))
+    image_file_id: Mapped[UUID | None]
+    """What the storefront shows of it; prices do not hang on it."""
     archived_at: Mapped[datetime | None]
     """Over for good: it is only looked at, and its code is free again."""
     deleted_at: Mapped[datetime | None]

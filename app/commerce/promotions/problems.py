@@ -20,6 +20,11 @@ class CampaignTargetNotFound(NotFound):
     title = "Some targets do not exist: see missing, and check scope."
 
 
+class CampaignImageUnknown(Invalid):
+    code = "campaign-image-unknown"
+    title = "There is no such image: upload it first and send the id it was given."
+
+
 class CouponCodeTaken(Conflict):
     code = "coupon-code-taken"
     title = "Another campaign uses this code: choose another one or change that campaign."

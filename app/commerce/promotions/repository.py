@@ -77,6 +77,16 @@ SELECT json_agg(x ORDER BY x.priority, x.id)::text FROM (
     AND per_customer_limit IS NULL AND budget_cents IS NULL
     AND (ends_at IS NULL OR ends_at > now())) x
 """
+_ON_OFFER = """
+SELECT json_agg(x ORDER BY x.priority, x.id)::text FROM (
+  SELECT p.*, 0 AS customer_used, NULL AS codes, f.key AS image FROM promotions p
+  LEFT JOIN files f ON f.id = p.image_file_id
+  WHERE is_active AND deleted_at IS NULL AND code IS NULL AND NOT by_codes
+    AND (usage_limit IS NULL OR used_count < usage_limit)
+    AND (budget_cents IS NULL OR spent_cents < budget_cents)
+    AND (starts_at IS NULL OR starts_at <= now()) AND (ends_at IS NULL OR ends_at > now())
+  ORDER BY priority, id LIMIT 100) x
+"""
 _TAKE_CODES = """
 WITH taken AS (
   UPDATE promotion_codes k SET used_count = k.used_count + 1
@@ -145,8 +155,16 @@ class PromotionRepository(Repository[Promotion]):
 
     async def on_shelf(self) -> list[dict[str, Any]]:
         """What everybody gets without doing anything for it, in order of precedence; as JSON."""
-        text = await (await self.raw()).fetchval(_ON_SHELF)
-        found: list[dict[str, Any]] = orjson.loads(text or "[]")
+        return await self._json(_ON_SHELF)
+
+    async def on_offer(self) -> list[dict[str, Any]]:
+        """What applies by itself and is not used up, 100 at most; as JSON, with its image's key."""
+        return await self._json(_ON_OFFER)
+
+    async def _json(self, statement: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = orjson.loads(
+            await (await self.raw()).fetchval(statement) or "[]"
+        )
         return found
 
     async def alive(self, id: UUID, *, lock: bool = False) -> Promotion:

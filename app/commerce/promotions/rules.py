@@ -212,6 +212,11 @@ def _no_effect(promotion: Promotion, cart: Cart, store_id: UUID) -> Unused:
     return Unused(Reason.NO_MATCHING_ITEM, promotion.id, promotion.code)
 
 
+def is_its_time(promotion: Promotion, context: PromotionContext) -> bool:
+    """Whether dates, weekdays and hours let it apply."""
+    return _time_reason(promotion, context) is None
+
+
 def _time_reason(promotion: Promotion, context: PromotionContext) -> Reason | None:
     if promotion.starts_at is not None and context.now < promotion.starts_at:
         return Reason.NOT_STARTED

@@ -100,6 +100,7 @@ class CampaignFields(Input):
     priority: Priority = 0
     combinable: bool = False
     is_active: bool = True
+    image_file_id: UUID | None = Field(None, description="An uploaded image; the storefront's.")
 
 
 class CampaignCreate(CampaignFields):
@@ -150,8 +151,26 @@ class CampaignRead(Output):
     priority: int
     combinable: bool
     is_active: bool
+    image_file_id: UUID | None
     archived_at: datetime | None
     created_at: datetime
+
+
+class OnOffer(Output):
+    """A campaign as anybody sees it while it is on."""
+
+    id: UUID
+    name: str
+    text: str = Field(description="What it gives.", examples=["Ganhe 15% de desconto."])
+    kind: Kind
+    value: int
+    scope: Scope
+    target_ids: list[UUID]
+    buy_quantity: int | None
+    get_quantity: int | None
+    min_subtotal_cents: int
+    image_url: str | None
+    ends_at: datetime | None
 
 
 class RedemptionRead(Output):

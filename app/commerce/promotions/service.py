@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from app.commerce.catalog.menu import file_keys
+from app.commerce.catalog.rules import kind_of_medium
 from app.commerce.promotions.models import Promotion, PromotionRedemption
 from app.commerce.promotions.problems import (
     CampaignHasCodes,
+    CampaignImageUnknown,
     CampaignInvalid,
     CampaignTargetNotFound,
     CouponCodeTaken,
@@ -22,6 +25,7 @@ from app.commerce.promotions.schemas import CampaignCopy, CampaignCreate, Campai
 from app.contracts.commerce import CatalogChanged
 from app.core.clock import now
 from app.core.pagination import Page, PageRequest
+from app.kernel.files.service import FileService
 from app.kernel.work import Work
 
 _EVERYTHING_OFF = 10_000
@@ -30,6 +34,7 @@ _SAME_AGAIN = (
     "kind", "value", "by_codes", "scope", "target_ids", "buy_quantity", "get_quantity",
     "min_subtotal_cents", "max_discount_cents", "starts_at", "ends_at", "weekdays", "hour_from",
     "hour_to", "usage_limit", "per_customer_limit", "budget_cents", "priority", "combinable",
+    "image_file_id",
 )  # fmt: skip
 """What a copy has of its original: all that staff can set but its name, code and switch."""
 
@@ -188,11 +193,18 @@ class PromotionService:
             )
 
     async def check(self, promotion: Promotion) -> None:
-        """Raises CampaignInvalid, CampaignTargetNotFound."""
+        """Raises CampaignInvalid, CampaignTargetNotFound, CampaignImageUnknown."""
         self._require_sound(promotion)
         missing = await self.promotions.missing_targets(promotion.scope, promotion.target_ids)
         if missing:
             raise CampaignTargetNotFound(missing=missing)
+        image = promotion.image_file_id
+        if image is not None:
+            keys = await file_keys(self.work.session, await FileService(self.work).held([image]))
+            if kind_of_medium(keys.get(image, "")) != "image":
+                raise CampaignImageUnknown(
+                    errors=[{"pointer": "/body/image_file_id", "detail": "no uploaded image"}]
+                )
 
     def _tell(self, change: str, promotion: Promotion) -> None:
         self.work.publish(

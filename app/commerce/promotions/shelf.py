@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.commerce.catalog.rendering import media_url
 from app.commerce.promotions.offers import (
     Cart,
     CartLine,
@@ -22,8 +24,11 @@ from app.commerce.promotions.offers import (
 )
 from app.commerce.promotions.repository import PromotionRepository
 from app.commerce.promotions.rows import promotion_of
-from app.commerce.promotions.rules import apply
+from app.commerce.promotions.rules import apply, is_its_time
+from app.commerce.promotions.words import Reader, headline
+from app.commerce.stores.service import StoreService
 from app.contracts.prices import ShelfPrice, ShelfPrices
+from app.core.clock import now
 from app.kernel.work import Work
 
 
@@ -37,6 +42,28 @@ class PriceTagService:
         """The prices of a store at an instant."""
         offers = tuple(map(promotion_of, await self.promotions.on_shelf()))
         return Tags(offers, PromotionContext(at, timezone, store_id))
+
+
+class OfferService:
+    """What anybody may see of the campaigns that are on."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.promotions = PromotionRepository(work.session)
+
+    async def on_now(self, store: str) -> list[dict[str, Any]]:
+        """What applies by itself in a store at this moment, in order of precedence, as
+        schemas.OnOffer shows it; those by a code are for whoever has it. Raises StoreNotFound."""
+        found = await StoreService(self.work).active(store)
+        context = PromotionContext(now(), found.timezone, found.id)
+        reader = Reader(self.work.language, found.timezone, self.work.tenant.currency)
+        rows = ((row, promotion_of(row)) for row in await self.promotions.on_offer())
+        return [
+            row | {"text": headline(offer, reader), "image_url": media_url(row["image"])}
+            for row, offer in rows
+            if is_its_time(offer, context)
+            and (offer.scope is not PromotionScope.STORE or found.id in offer.target_ids)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,14 @@ def benefit(promotion: Promotion, reader: Reader) -> str:
     return f"ganhar {much} de desconto" if is_pt else f"get {much} off"
 
 
+def headline(promotion: Promotion, reader: Reader) -> str:
+    """What the promotion gives, as a sentence of its own."""
+    text = benefit(promotion, reader)
+    for verb, order in (("ganhar", "ganhe"), ("levar", "leve"), ("pagar", "pague")):
+        text = text.replace(verb, order)
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def _freight(promotion: Promotion, reader: Reader) -> str:
     most = promotion.max_discount_cents
     if most is None:

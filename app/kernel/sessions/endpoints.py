@@ -42,6 +42,7 @@ from app.kernel.sessions.schemas import (
     LoginChallenge,
     LoginRead,
     MeRead,
+    ModuleRead,
     PasswordChange,
     Refresh,
     RefreshRead,
@@ -64,6 +65,7 @@ from app.kernel.users.problems import RoleAboveYours, UserNotFound
 from app.kernel.work import Works, actor_of, runtime_of, service, works_for
 
 router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
+modules_router = APIRouter(prefix="/api/v1/admin", tags=["auth"])
 users_router = APIRouter(prefix="/api/v1/admin/users", tags=["users"])
 Sessions = Annotated[SessionService, service(SessionService)]
 
@@ -170,6 +172,24 @@ async def who_am_i(request: Request) -> MeRead:
         impersonated_by=by and ImpersonatorRead(name=by.name, expires_at=by.expires_at),
         first_access_test=tenant.first_access_test,
     )
+
+
+@modules_router.get("/modules", dependencies=[tenant_member()])
+async def list_modules(request: Request) -> list[ModuleRead]:
+    """Which modules there are, and what this member may do in each."""
+    meta = request.scope["meta"]
+    on, granted = meta.tenant.modules | ALWAYS_ON, grants_of(meta.identity)
+    found = []
+    for module, actions in sorted(MODULES.items()):
+        areas: dict[str, list[str]] = {}
+        for action in sorted(actions):
+            if module in on and f"{module}.{action}" in granted:
+                area, _, may = action.partition(":")
+                areas.setdefault(area, []).append(may)
+        found.append(
+            ModuleRead(name=module, is_on=module in on, is_visible=bool(areas), areas=areas)
+        )
+    return found
 
 
 @router.get("/sessions", response_model=list[SessionRead], dependencies=[tenant_member()])

@@ -124,6 +124,18 @@ class MeRead(MemberRead):
     )
 
 
+class ModuleRead(Output):
+    """A module as this member meets it: what a menu shows."""
+
+    name: str = Field(examples=["commerce"])
+    is_on: bool = Field(description="Part of the plan, which is in force.")
+    is_visible: bool = Field(description="On, and there is something the member may do in it.")
+    areas: dict[str, list[str]] = Field(
+        description="What the member may do, by area; as far as the module is on.",
+        examples=[{"orders": ["read", "update"]}],
+    )
+
+
 class SessionRead(Output):
     id: UUID
     created_at: datetime

@@ -214,7 +214,8 @@ async def test_a_change_undone_raises_nothing(world: World, shop: Shop) -> None:
 
 
 async def test_every_column_of_a_promotion_counts_but_its_counters(owner_driver: Any) -> None:
-    """A column added later must be named in the trigger, or a stale discount would be given."""
+    """A column added later must be named in the trigger, or a stale discount would be given; its
+    picture alone prices nothing."""
     watched = await owner_driver.fetchval(
         "SELECT array_agg(a.attname ORDER BY a.attname) FROM pg_trigger t "
         "JOIN pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum = ANY (t.tgattr) "
@@ -225,7 +226,7 @@ async def test_every_column_of_a_promotion_counts_but_its_counters(owner_driver:
         "WHERE attrelid = 'promotions'::regclass AND attnum > 0 AND NOT attisdropped"
     )
     assert set(columns) - set(watched) == {
-        "tenant_id", "id", "created_at", "used_count", "spent_cents"
+        "tenant_id", "id", "created_at", "used_count", "spent_cents", "image_file_id"
     }  # fmt: skip
 
 
