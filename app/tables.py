@@ -15,6 +15,7 @@ from app.commerce.payments import models as _payments
 from app.commerce.promotions import models as _promotions
 from app.commerce.shipping import models as _shipping
 from app.commerce.stores import models as _stores
+from app.commerce.ucp import models as _ucp
 from app.conversations.carts import models as _carts
 from app.conversations.hours import models as _hours
 from app.conversations.inbox import models as _conversations
@@ -61,7 +62,7 @@ MODELS = (
     _orders, _payments, _checkout, _order_news, _usage, _plans, _webhooks, _schedules, _ai,
     _apikeys, _totp, _departments, _inbox, _billing, _mail, _passwords, _invitations, _notices,
     _impersonations, _insights, _tags, _consents, _merging, _segments,
-    _numbers, _templates, _conversations, _carts, _hours, _imports, _media,
+    _numbers, _templates, _conversations, _carts, _hours, _imports, _media, _ucp,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 

@@ -39,6 +39,8 @@ from app.commerce.shipping.endpoints import router as shipping_router
 from app.commerce.stocktakes.endpoints import router as stocktakes_router
 from app.commerce.stores.endpoints import router as stores_router
 from app.commerce.stores.service import StoreService
+from app.commerce.ucp.endpoints import admin_router as ucp_admin_router
+from app.commerce.ucp.endpoints import router as ucp_router
 from app.contracts.carts import CartDesk
 from app.contracts.commerce import (
     OrderLookup,
@@ -206,6 +208,8 @@ ROUTERS: list[APIRouter] = [
     schedules_router,
     stores_router,
     config_router,
+    ucp_router,
+    ucp_admin_router,
     shipping_router,
     # Before /contacts/{contact_id}: their paths are words.
     addressbook_router,

@@ -62,6 +62,8 @@ class Receipt:
     excerpt: str
     retry_after_s: float | None
     duration_ms: int
+    body: bytes = b""
+    """As much of it as was asked for; one byte more says that it goes on."""
 
 
 async def system_resolver(host: str, port: int) -> list[str]:
@@ -120,20 +122,20 @@ class Guard:
 
         At most 3 s to connect, 15 s in all, 64 KiB read: what comes after is left unread.
         """
-        return await self._send("POST", url, headers, body)
+        return await self._send("POST", url, headers, body, 0)
 
-    async def get(self, url: str, *, headers: Mapping[str, str]) -> Receipt:
-        """GET, with the bounds and failures of ``post``."""
-        return await self._send("GET", url, headers, None)
+    async def get(self, url: str, *, headers: Mapping[str, str], most: int = 0) -> Receipt:
+        """GET, with the failures of ``post`` and its bounds, but for a body of ``most`` bytes."""
+        return await self._send("GET", url, headers, None, most)
 
     async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, most: int
     ) -> Receipt:
         self.check(url)
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._total_s):
-                return await self._exchange(method, url, headers, body, began)
+                return await self._exchange(method, url, headers, body, most, began)
         except (TimeoutError, httpcore.TimeoutException):
             raise NotDelivered("timeout") from None
         except httpcore.ConnectError as error:
@@ -174,7 +176,13 @@ class Guard:
         return found
 
     async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, began: float
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        most: int,
+        began: float,
     ) -> Receipt:
         timeout = {"connect": CONNECT_S, "read": self._total_s, "write": 5.0, "pool": 1.0}
         # A pool of its own per call: no connection is ever shared between two tenants.
@@ -193,13 +201,15 @@ class Guard:
                 extensions={"timeout": timeout},
             ) as response,
         ):
-            text = await _start_of(response)
+            got = await _start_of(response, max(most + 1, MAX_BODY))
         waits = {name.lower(): value for name, value in response.headers}.get(b"retry-after")
         return Receipt(
             response.status,
-            text,
+            # Postgres holds no NUL; a receiver may answer anything.
+            got[:_EXCERPT].decode("utf-8", "replace").replace("\x00", ""),
             retry_after(waits.decode("latin-1") if waits else None),
             int((time.monotonic() - began) * 1000),
+            got[: most + 1] if most else b"",
         )
 
     def _parts(self, url: str) -> tuple[str, int]:
@@ -265,14 +275,13 @@ class _Dialler(httpcore.AsyncNetworkBackend):
         return await self._dial.connect_tcp(found[-1], port, timeout, None, socket_options)
 
 
-async def _start_of(response: httpcore.Response) -> str:
+async def _start_of(response: httpcore.Response, most: int) -> bytes:
     got = b""
     async for chunk in response.aiter_stream():
         got += chunk
-        if len(got) >= MAX_BODY:
+        if len(got) >= most:
             break
-    # Postgres holds no NUL; a receiver may answer anything.
-    return got[:_EXCERPT].decode("utf-8", "replace").replace("\x00", "")
+    return got
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:

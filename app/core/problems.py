@@ -190,7 +190,8 @@ def render(request: Request, problem: Problem) -> Response:
 _BY_STATUS: dict[int, type[Problem]] = {404: NotFound, 405: MethodNotAllowed, 413: TooLarge}
 
 
-def _from_validation(error: RequestValidationError) -> Problem:
+def from_validation(error: RequestValidationError) -> Problem:
+    """What of a request did not pass, as a problem."""
     found = error.errors()
     if any(e["type"] == "json_invalid" for e in found):
         where = found[0].get("ctx", {}).get("error", "")
@@ -209,7 +210,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, exc: RequestValidationError) -> Response:
-        return render(request, _from_validation(exc))
+        return render(request, from_validation(exc))
 
     @app.exception_handler(Exception)
     async def _crash(request: Request, exc: Exception) -> Response:

@@ -40,6 +40,8 @@ KEPT = (
     Kept("webhook_deliveries", timedelta(days=30), "t.state <> 'pending'"),
     # Unread ones too: what nobody looked at for so long is no news. Their deliveries go along.
     Kept("notices", NOTICES, "true"),
+    # Hours old, they are over; what an order came of, the order tells by itself.
+    Kept("ucp_sessions", timedelta(days=7), "true"),
     Kept("schedule_runs", timedelta(days=90), "t.ended_at IS NOT NULL"),
 )
 

@@ -1,13 +1,14 @@
-"""Names that are nobody's, and a conversation with all that belongs to it, for the matrix."""
+"""Names that are nobody's, a conversation with all that is its own, an agent's checkout."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any, Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 
+from app.commerce.ucp.models import UcpSession
 from app.conversations.inbox.models import Message, MessageMedia
 from app.core.clock import now
 from tests.factories.commerce import key
@@ -79,7 +80,26 @@ async def one_of_each(found: Kept, owner: httpx.AsyncClient) -> None:
             "/canned-replies", {"shortcut": mark, "text": "Oi!"}
         ),
         "inbox-hours/inbox_hours_id": attended.json()["id"],
+        "checkout-sessions/checkout_session_id": await _an_agents_checkout(found, owner),
     }
     found.in_body |= {
         "number_id": str(number), "conversation_id": chat, "message_id": str(message.id),
     }  # fmt: skip
+
+
+async def _an_agents_checkout(found: Kept, owner: httpx.AsyncClient) -> str:
+    """A session of a shop that lets agents in."""
+    settings = {"is_enabled": True, "store": found.in_body["store"]}
+    page = {"storefront_url": f"https://{found.mark}.example"}
+    opened = await owner.put("/api/v1/admin/ucp", json=settings | page)
+    assert opened.is_success, opened.text
+    wanted = {"line_items": [{"id": "li_1", "item": {"id": found.mark}, "quantity": 1}]}
+    async with found.world.work() as work:
+        session = UcpSession(
+            id=uuid4(), platform="https://platform.example/.well-known/ucp",
+            asked=wanted | {"buyer": {"first_name": found.mark}},
+            expires_at=now() + timedelta(hours=6),
+        )  # fmt: skip
+        work.session.add(session)
+    found.in_body["item.id"] = found.in_body["product_id"]
+    return str(session.id)

@@ -70,6 +70,8 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
     case.headers["Authorization"] = f"Bearer {token}"
     if crc32(made_up) & 3:
         case.headers["Idempotency-Key"] = uuid4().hex
+    if "/ucp/" in case.operation.label:
+        case.headers["UCP-Agent"] = f'profile="{_FACTS["platform"]}"'
     for name in ("X-Tenant-Id", "X-Api-Key"):
         case.headers.pop(name, None)
 

@@ -50,14 +50,14 @@ def own_column(key: ForeignKeyConstraint) -> str:
 
 
 def is_child_once(table: Table, key: ForeignKeyConstraint) -> bool:
-    """Whether another key than this one allows a parent a single row here."""
+    """Whether another key than this one allows a parent, or the tenant, a single row here."""
     others = {own_column(other) for other in references(table)} - {own_column(key)}
     keys = [
         {column.name for column in c.columns} - {"tenant_id"}
         for c in table.constraints
         if isinstance(c, UniqueConstraint)
     ]
-    return any(names and names <= others for names in keys)
+    return any(names <= others for names in keys)
 
 
 def row_of(table: Table, parents: dict[str, UUID]) -> dict[str, Any]:

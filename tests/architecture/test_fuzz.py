@@ -213,7 +213,9 @@ async def test_nothing_made_up_breaks_a_route_or_its_description(
     await ensure_tenant(app.runtime, world.tenant.slug, is_super_admin=True)
     told, answers = tmp_path / "facts.json", tmp_path / "answers.tsv"
     ours = {"answers": str(answers), "vendor": f"{sandbox_url}/graph"}
+    ours["platform"] = f"{sandbox_url}/ucp/.well-known/ucp"
     told.write_text(json.dumps(await _facts(app, world, owner_sql) | ours))
+    await owner_sql.execute("UPDATE ucp_sessions SET platform = $1", ours["platform"])
     printed = await _schemathesis(server.url, told, tmp_path)
     seen = _read(answers)
     cases, fine = _count(seen, range(1000)), _count(seen, range(200, 300))

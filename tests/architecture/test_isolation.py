@@ -45,8 +45,10 @@ OWN_BY_NAME = {
 NEEDS_A_STATE = {
     "GET /api/v1/connections/providers/{provider}/callback",
     "GET /api/v1/webhooks/whatsapp/{slug}",
+    "GET /api/v1/ucp/checkout-sessions/{checkout_session_id}",
 }
-"""GET that ends what another request began: by itself it finds nothing to end."""
+"""GET that ends what another request began, or that only its platform may ask: by itself it finds
+nothing to end and nobody to tell."""
 
 STREAMS = {"GET /api/v1/events"}
 """Answers that never end; read by a test of their own."""

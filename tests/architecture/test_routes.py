@@ -11,7 +11,8 @@ from app.main import Largo
 from app.wiring import READY
 from tests.architecture.routes import Endpoint, endpoints, operations
 
-OUTSIDE = {"/health", "/health/ready", "/metrics", "/problems", "/problems/{code}", "/media/{key}"}
+OUTSIDE = {"/health", "/health/ready", "/metrics", "/problems", "/problems/{code}", "/media/{key}",
+           "/.well-known/ucp"}  # fmt: skip
 """Not part of the API's version: for load balancers, links in problems, and browsers' caches."""
 
 NOT_IDEMPOTENT = {
@@ -152,6 +153,16 @@ def test_public_routes_are_these(routes: list[Endpoint]) -> None:
         "POST /api/v1/orders/{order_id}/cancel",
         "POST /api/v1/orders/{order_id}/payment-intent",
         "POST /api/v1/shipping/quote",
+        "GET /.well-known/ucp",
+        "POST /api/v1/ucp/catalog/lookup",
+        "POST /api/v1/ucp/catalog/product",
+        "POST /api/v1/ucp/catalog/search",
+        "POST /api/v1/ucp/checkout-sessions",
+        "GET /api/v1/ucp/checkout-sessions/{checkout_session_id}",
+        "GET /api/v1/ucp/checkout-sessions/{checkout_session_id}/cart",
+        "PUT /api/v1/ucp/checkout-sessions/{checkout_session_id}",
+        "POST /api/v1/ucp/checkout-sessions/{checkout_session_id}/complete",
+        "POST /api/v1/ucp/checkout-sessions/{checkout_session_id}/cancel",
         "POST /api/v1/webhooks/stripe",
         "POST /api/v1/webhooks/stripe/{slug}",
         "POST /api/v1/webhooks/whatsapp",

@@ -145,6 +145,17 @@ async def test_a_huge_body_is_not_read() -> None:
     assert receipt.excerpt == "a" * 1024
 
 
+async def test_as_much_of_a_body_is_given_as_is_asked_for() -> None:
+    async with receiving(lambda _: reply(200, b"a" * 200_000)) as receiver:
+        guard = Guard(allow_http=True, allowed=("127.0.0.0/8",))
+        plain = await guard.get(receiver.url, headers={})
+        whole = await guard.get(receiver.url, headers={}, most=200_000)
+        first = await guard.get(receiver.url, headers={}, most=150_000)
+    assert (plain.body, len(plain.excerpt)) == (b"", 1024)
+    assert whole.body == b"a" * 200_000
+    assert len(first.body) == 150_001, "one more says that it goes on"
+
+
 async def test_what_is_no_http_and_nobody_there_are_not_delivered() -> None:
     async with receiving(lambda _: b"\x16\x03\x01 what?") as receiver:
         with pytest.raises(NotDelivered):

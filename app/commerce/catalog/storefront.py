@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
 import orjson
 
 from app.commerce.catalog.menu import MenuRepository
@@ -29,11 +32,24 @@ class MenuService:
         if found is None:
             raise StoreNotFound()
         ids = await self.menu.search(found["id"], search_words(query), category, page)
-        parts = await self.menu.parts(found["id"], ids.items)
-        at, timezone = now(), found["timezone"]
-        moment = Moment(timezone, at, await self.tags.at(found["id"], timezone, at))
-        bodies = dict(product_documents(parts, set(), moment))
-        # The menu's own order is another; one that left the shelf just now is left out.
-        items = [orjson.Fragment(bodies[i]) for i in map(str, ids.items) if i in bodies]
+        items = await self._items(found["id"], found["timezone"], ids.items)
         cursor = str(ids.next_cursor) if ids.next_cursor else None
         return orjson.dumps({"items": items, "next_cursor": cursor})
+
+    async def named(self, store: str, ids: Sequence[UUID]) -> bytes:
+        """Of these products what the store sells, as ``search`` shows them and without a next
+        page. Raises StoreNotFound."""
+        found = await self.menu.store(store)
+        if found is None:
+            raise StoreNotFound()
+        items = await self._items(found["id"], found["timezone"], ids)
+        return orjson.dumps({"items": items, "next_cursor": None})
+
+    async def _items(
+        self, store_id: UUID, timezone: str, ids: Sequence[UUID]
+    ) -> list[orjson.Fragment]:
+        parts, at = await self.menu.parts(store_id, ids), now()
+        moment = Moment(timezone, at, await self.tags.at(store_id, timezone, at))
+        bodies = dict(product_documents(parts, set(), moment))
+        # The menu's own order is another; one that left the shelf just now is left out.
+        return [orjson.Fragment(bodies[i]) for i in map(str, ids) if i in bodies]

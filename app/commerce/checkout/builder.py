@@ -376,8 +376,10 @@ def _discount(
         for rule in rules.values()
     }
     for part in result.lines:
-        uses[part.promotion_id].items_cents += part.cents
-        lines[int(part.line_key or 0)].discount_cents += part.cents
+        use, at_line = uses[part.promotion_id], int(part.line_key or 0)
+        use.items_cents += part.cents
+        use.by_line[at_line] = use.by_line.get(at_line, 0) + part.cents
+        lines[at_line].discount_cents += part.cents
     for part in result.shipping:
         uses[part.promotion_id].shipping_cents += part.cents
     refused = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -77,6 +77,8 @@ class Redemption:
     shipping_cents: int = 0
     by_codes: bool = False
     """``code`` is one of many, with a limit of its own."""
+    by_line: dict[int, int] = field(default_factory=dict)
+    """What of ``items_cents`` each line gets, by its position."""
 
     def document(self) -> dict[str, Any]:
         """The use as ``write_order`` reads it."""

@@ -13,7 +13,7 @@ from app.commerce.orders.rules import FulfilmentType, OrderFilter, OrderSort, Or
 
 PaymentStatus = Literal["pending", "authorised", "paid", "failed", "refunded", "cancelled"]
 PaymentMethod = Literal["cash", "card_on_delivery", "pix", "stripe", "other"]
-Source = Literal["storefront", "whatsapp", "admin", "import"]
+Source = Literal["storefront", "whatsapp", "agent", "admin", "import"]
 Token = Annotated[str, Query(min_length=20, max_length=100, description="Tracking token.")]
 
 

@@ -27,7 +27,7 @@ STATUSES = (
     "rejected",
     "cancelled",
 )
-SOURCES = ("storefront", "whatsapp", "admin", "import")
+SOURCES = ("storefront", "whatsapp", "agent", "admin", "import")
 
 
 class OrderCounter(TenantModel):

@@ -12,6 +12,7 @@ from scripts.sandbox.vendors.openai import OpenAI
 from scripts.sandbox.vendors.smtp import MailServer
 from scripts.sandbox.vendors.stripe import Stripe
 from scripts.sandbox.vendors.telegram import Telegram
+from scripts.sandbox.vendors.ucp import UcpPlatform
 from scripts.sandbox.vendors.webpush import WebPush
 from scripts.sandbox.vendors.whatsapp import WhatsApp
 
@@ -28,6 +29,7 @@ VENDORS: tuple[type[Played], ...] = (
     Stripe,
     GoogleMaps,
     Nominatim,
+    UcpPlatform,
     Keys,
     MailServer,
 )
