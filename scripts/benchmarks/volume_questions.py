@@ -29,6 +29,7 @@ ASIDE = {
     r"/api/v1/orders/\{order_id\}.*": "one order by its key, for whoever holds its token",
     r".*/callback": "answers a vendor's redirect",
     r"/api/v1/(connections/\{|signature-providers/).*": "asks one vendor's settings by key",
+    r"/api/v1/ucp/checkout-sessions/.*": "one checkout by its key, for whoever knows it",
     r"/api/v1/canned-replies/\{.*": "one text by its key",
     r"/api/v1/messages/\{message_id\}/media": "one medium by its message",
     r"/api/v1/message-uploads/\{.*": "one upload by its key",
