@@ -10,6 +10,7 @@ from app.commerce.customers import models as _customers
 from app.commerce.imports import models as _imports
 from app.commerce.insights import models as _insights
 from app.commerce.inventory import models as _inventory
+from app.commerce.opendelivery import models as _opendelivery
 from app.commerce.orders import models as _orders
 from app.commerce.payments import models as _payments
 from app.commerce.promotions import models as _promotions
@@ -63,6 +64,7 @@ MODELS = (
     _apikeys, _totp, _departments, _inbox, _billing, _mail, _passwords, _invitations, _notices,
     _impersonations, _insights, _tags, _consents, _merging, _segments,
     _numbers, _templates, _conversations, _carts, _hours, _imports, _media, _ucp,
+    _opendelivery,
 )  # fmt: skip
 """Importing a module registers its tables; the tuple keeps the imports honest."""
 

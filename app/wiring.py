@@ -24,6 +24,8 @@ from app.commerce.insights import jobs as insights
 from app.commerce.insights.endpoints import router as insights_router
 from app.commerce.inventory import jobs as stock_news
 from app.commerce.inventory.endpoints import router as inventory_router
+from app.commerce.opendelivery.endpoints import admin_router as open_delivery_admin_router
+from app.commerce.opendelivery.endpoints import router as open_delivery_router
 from app.commerce.orders import confirming
 from app.commerce.orders import expiry as order_expiry
 from app.commerce.orders.endpoints import admin_router as orders_admin_router
@@ -179,6 +181,8 @@ ROUTERS: list[APIRouter] = [
     reorder_router,
     orders_router,
     orders_admin_router,
+    open_delivery_router,
+    open_delivery_admin_router,
     payments_router,
     health.router,
     metrics.router,

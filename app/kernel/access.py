@@ -38,6 +38,9 @@ MODULES: dict[str, frozenset[str]] = {
             "insights:write",
             "imports:read",
             "imports:write",
+            "open-delivery:read",
+            "open-delivery:write",
+            "open-delivery:use",
         }
     ),
     "conversations": frozenset(
@@ -98,6 +101,7 @@ NOT_FOR_KEYS = frozenset(
         "platform.groups:write",
         "platform.api-keys:write",
         "commerce.payments:configure",
+        "commerce.open-delivery:write",
     }
 )
 """What no API key may do, nor whoever works in a member's name: hand out access. What it gives

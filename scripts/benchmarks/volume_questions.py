@@ -33,6 +33,7 @@ ASIDE = {
     r"/api/v1/canned-replies/\{.*": "one text by its key",
     r"/api/v1/messages/\{message_id\}/media": "one medium by its message",
     r"/api/v1/message-uploads/\{.*": "one upload by its key",
+    r"/api/v1/open-delivery/.*": "a credential's own events, asked with its token",
     r"/api/v1/auth/totp": "one row of the caller",
     r"/api/v1/(billing|admin/billing).*": "the shop of the bench has no subscription",
 }

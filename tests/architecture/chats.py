@@ -72,7 +72,9 @@ async def one_of_each(found: Kept, owner: httpx.AsyncClient) -> None:
     hours = {"number_id": str(number), "timezone": "America/Sao_Paulo", "hours": []}
     attended = await owner.put("/api/v1/inbox-hours", json=hours | {"away_text": f"Volto {mark}"})
     assert attended.is_success, attended.text
+    credential = await made("/admin/open-delivery/credentials", {"name": f"PDV {mark}"})
     found.in_path |= {
+        "credentials/credential_id": credential,
         "conversations/conversation_id": chat,
         "messages/message_id": str(message.id),
         "message-uploads/upload_id": upload.json()["id"],

@@ -114,6 +114,7 @@ LARGER_SLICES = {
     "app.commerce.imports.reader": 2.5,
     "app.commerce.imports.shown": 2.1,
     "app.commerce.inventory.rebooking": 3.5,
+    "app.commerce.opendelivery.shape": 2.5,
     "app.commerce.orders.asking": 2.5,
     "app.commerce.orders.live": 4.5,
     "app.commerce.orders.expiry": 5,

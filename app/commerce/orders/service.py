@@ -108,6 +108,10 @@ class OrderService:
         """Raises OrderNotFound."""
         await self.orders.get(order_id)
 
+    async def held(self, order_id: UUID) -> Order:
+        """The row alone, locked for a move. Raises OrderNotFound."""
+        return await self._locked(order_id, None)
+
     async def store_of(self, order: Order) -> Store:
         return await self.orders.store_of(order)
 

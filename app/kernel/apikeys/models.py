@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, LargeBinary
+from sqlalchemy import Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.model import TenantModel, within_tenant
@@ -17,6 +17,12 @@ class ApiKey(TenantModel):
         within_tenant("created_by", "users", ondelete="CASCADE"),
         # Across tenants on purpose: the key itself says whose it is.
         Index("api_keys_key_hash_idx", "key_hash"),
+        Index(
+            "api_keys_tenant_id_issued_for_idx",
+            "tenant_id",
+            "issued_for",
+            postgresql_where=text("issued_for IS NOT NULL"),
+        ),
     )
 
     name: Mapped[str]
@@ -29,3 +35,5 @@ class ApiKey(TenantModel):
     last_used_at: Mapped[datetime | None]
     """To the minute."""
     revoked_at: Mapped[datetime | None]
+    issued_for: Mapped[UUID | None]
+    """The credential of a slice that this short-lived key is a token of; people made the others."""

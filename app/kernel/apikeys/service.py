@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -74,6 +75,38 @@ class ApiKeyService:
         row.revoked_at = now()
         await self.keys.flush()
         self.work.record("api_key.revoked", "api_key", row.id, before=_facts(row))
+        self.work.ring(identities.TOPIC)
+
+
+class TokenService:
+    """Short-lived keys by which a slice's own credentials are used; no list shows them."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.keys = ApiKeyRepository(work.session)
+
+    async def issue(
+        self, issued_for: UUID, *, name: str, scopes: Iterable[str], made_by: UUID, life_s: int
+    ) -> str:
+        """A key that lives ``life_s`` seconds, and that does no more than ``made_by`` may."""
+        await self.keys.drop_expired(issued_for)
+        secret = KEY_PREFIX + new_token()
+        await self.keys.add(
+            ApiKey(
+                name=name,
+                prefix=secret[:_SHOWN],
+                key_hash=token_hash(secret),
+                scopes=sorted(scopes),
+                created_by=made_by,
+                expires_at=now() + timedelta(seconds=life_s),
+                issued_for=issued_for,
+            )
+        )
+        return secret
+
+    async def end(self, issued_for: UUID) -> None:
+        """End all that were issued for it; every process refuses them within a second."""
+        await self.keys.drop_issued(issued_for)
         self.work.ring(identities.TOPIC)
 
 
