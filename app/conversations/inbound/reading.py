@@ -27,6 +27,9 @@ MEDIA_LIFE = timedelta(days=7)
 """So long the vendor keeps what somebody sent us."""
 _NUL = re.compile("[\x00\ud800-\udfff]")
 _LONGEST_ID = 400
+_DEEPEST = 200
+_AHEAD = timedelta(minutes=5)
+"""How far the vendor's clock may be ahead of ours: what says it comes later came when it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +113,16 @@ class Names:
 
 
 def parsed(body: bytes) -> Json | None:
-    """The envelope; None when it is none. What Postgres cannot keep (NUL, half a surrogate pair)
-    is taken out of its texts."""
+    """The envelope; None when it is none. What cannot be kept is taken out: NUL and half a
+    surrogate pair of its texts (Postgres), what is nested too deep (whoever writes JSON)."""
     try:
         found = orjson.loads(body)
+        if b"\\u0000" in body or body.count(b"[") + body.count(b"{") > _DEEPEST:
+            found = _clean(found)
     except orjson.JSONDecodeError:
         try:
             found = _clean(json.loads(body.decode("utf-8", "replace")))
         except (ValueError, RecursionError):
-            return None
-    if b"\\u0000" in body:
-        try:
-            found = _clean(found)
-        except RecursionError:
             return None
     return found if isinstance(found, dict) else None
 
@@ -281,12 +281,16 @@ def _instant(value: Any, arrived: datetime) -> datetime:
         found = datetime.fromtimestamp(int(value), UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         return arrived
-    return found if found.year >= 2000 else arrived
+    return found if found.year >= 2000 and found <= arrived + _AHEAD else arrived
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return _NUL.sub("", value)
+    if isinstance(value, int) and value.bit_length() > 63:
+        return str(value)  # no writer of JSON of ours takes it as a number
+    if isinstance(value, dict | list) and depth > _DEEPEST:
+        return None
     if isinstance(value, dict):
-        return {_NUL.sub("", k): _clean(v) for k, v in value.items()}
-    return [_clean(v) for v in value] if isinstance(value, list) else value
+        return {_NUL.sub("", k): _clean(v, depth + 1) for k, v in value.items()}
+    return [_clean(v, depth + 1) for v in value] if isinstance(value, list) else value
