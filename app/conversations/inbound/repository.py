@@ -90,7 +90,9 @@ WHERE id = $1
 # came first; the index on (conversation, provider's instant) has each answer at its end.
 _REFRESH = """
 UPDATE conversations c SET
-  last_message_at = coalesce(l.provider_at, c.last_message_at),
+  -- Where only changes of unknown messages are, the newest of those: lists go by this instant.
+  last_message_at = coalesce(l.provider_at, (
+    SELECT max(m.provider_at) FROM messages m WHERE m.conversation_id = c.id), c.last_message_at),
   last_message_text = coalesce(l.shown, c.last_message_text),
   last_inbound_at = greatest(c.last_inbound_at, i.provider_at),
   waiting_since = (
