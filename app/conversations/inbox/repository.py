@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 
 from app.conversations.inbox.models import (
     IS_LIVE,
@@ -37,8 +38,9 @@ from app.kernel.contacts.conditions import named, whole_number
 from app.kernel.contacts.models import Contact
 from app.kernel.users.models import User
 
-Shown = tuple[Conversation, str, str | None, str, str | None]
-"""With the contact's name and phone, the number's name and the assignee's."""
+Shown = tuple[Conversation, str, str | None, str, str | None, datetime | None]
+"""With the contact's name and phone, the number's name, the assignee's, and when the contact last
+wrote to this number, be it in another conversation."""
 Place = tuple[datetime, UUID]
 _LOOK = 5000
 """Conversations among which a search looks for a page, before it asks for people by name."""
@@ -338,8 +340,11 @@ class AssignmentRepository(Repository[AssignmentSetting]):
 
 
 def _shown() -> Any:
+    row, other = Conversation, aliased(Conversation)
+    theirs = (other.contact_id == row.contact_id, other.number_id == row.number_id)
+    wrote = select(func.max(other.last_inbound_at)).where(*theirs).correlate(row).scalar_subquery()
     return (
-        select(Conversation, Contact.name, Contact.phone, WhatsAppNumber.name, User.name)
+        select(Conversation, Contact.name, Contact.phone, WhatsAppNumber.name, User.name, wrote)
         .join(Contact, Contact.id == Conversation.contact_id)
         .join(WhatsAppNumber, WhatsAppNumber.id == Conversation.number_id)
         .outerjoin(User, User.id == Conversation.assignee_id)
@@ -347,7 +352,7 @@ def _shown() -> Any:
 
 
 def _row(row: Any) -> Shown:
-    return (row[0], row[1], row[2], row[3], row[4])
+    return (row[0], row[1], row[2], row[3], row[4], row[5])
 
 
 def _after(statement: Any, before: Place | None) -> Any:

@@ -300,8 +300,8 @@ class InboxService:
 
 
 def _read(shown: Shown) -> ConversationRead:
-    row, contact_name, contact_phone, number_name, assignee_name = shown
-    at, last = now(), row.last_inbound_at
+    row, contact_name, contact_phone, number_name, assignee_name, last = shown
+    at = now()
     late = (row.first_reply_at is None and _over(row.first_reply_due_at, at)) or _over(
         row.resolution_due_at, row.closed_at or at
     )

@@ -162,7 +162,9 @@ class Dispatch:
         A template outside the window counts its person once a day, over all numbers.
         """
         at = now()
-        if message.kind != "template" or is_open(conversation.last_inbound_at, at):
+        if message.kind != "template":
+            return None
+        if is_open(await self.messages.last_inbound(conversation), at):
             return None
         if number.messaging_limit is not None:
             room = await self.messages.room(
@@ -339,7 +341,7 @@ class Dispatch:
             if template is None:
                 return "template-not-approved"
             category = template.category
-        elif not is_open(conversation.last_inbound_at, now()):
+        elif not is_open(await self.messages.last_inbound(conversation), now()):
             return "window-closed"
         asked = await ConsentService(self.work).may_send_to(contact, CHANNEL, category)
         return None if asked.is_allowed else asked.reason

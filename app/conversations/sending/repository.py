@@ -98,6 +98,17 @@ class SendingRepository(Repository[Message]):
             raise ConversationNotFound()
         return found
 
+    async def last_inbound(self, conversation: Conversation) -> datetime | None:
+        """When the contact last wrote to this number, in whichever conversation: the vendor knows
+        of none, so that one that was closed since leaves the window open."""
+        found: datetime | None = await self.session.scalar(
+            select(func.max(Conversation.last_inbound_at)).where(
+                Conversation.contact_id == conversation.contact_id,
+                Conversation.number_id == conversation.number_id,
+            )
+        )
+        return found
+
     async def number(self, id: UUID) -> WhatsAppNumber:
         found = await self.session.execute(select(WhatsAppNumber).where(WhatsAppNumber.id == id))
         return found.scalar_one()

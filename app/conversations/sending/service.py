@@ -139,10 +139,11 @@ class SendingService:
             if template is None:
                 raise TemplateNotApproved(name=body.name, language=body.language)
             return template.category
-        if not is_open(conversation.last_inbound_at, now()):
+        last_inbound_at = await self.messages.last_inbound(conversation)
+        if not is_open(last_inbound_at, now()):
             choices = await self.choices(number)
             raise WindowClosed(
-                last_inbound_at=conversation.last_inbound_at,
+                last_inbound_at=last_inbound_at,
                 templates=[
                     TemplateChoice.model_validate(t).model_dump(mode="json") for t in choices
                 ],
