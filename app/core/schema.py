@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, JsonValue
 
 _LARGEST = 2**53
 """Beyond it a JSON number is not the same in every reader (RFC 8259 §6)."""
@@ -25,6 +26,19 @@ def _portable(value: JsonValue) -> JsonValue:
 
 FreeJson = Annotated[JsonValue, AfterValidator(_portable)]
 """A JSON value of the caller's own that is kept and given back as it came."""
+
+
+def _in_calendar(value: datetime) -> datetime:
+    """Refuse what has no date in UTC: the offset carries it over an edge of the calendar."""
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the instant lies beyond the calendar") from None
+    return value
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
+"""A date and time with its offset, as every one that comes in is written."""
 
 
 class Input(BaseModel):

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, EmailStr, Field
+from pydantic import ConfigDict, EmailStr, Field
 from pydantic.config import JsonDict
 
 from app.commerce.orders.rules import FulfilmentType, OrderStatus
-from app.core.schema import Input, Output
+from app.core.schema import Input, Instant, Output
 
 Text80 = Annotated[str, Field(min_length=1, max_length=80)]
 _ADDRESS: JsonDict = {
@@ -81,7 +81,7 @@ class CartIn(Input):
     store: str = Field(min_length=1, max_length=80, description="Slug of the store.")
     fulfilment: FulfilmentType
     address: AddressIn | None = Field(None, description="Required for delivery.")
-    scheduled_for: AwareDatetime | None = Field(
+    scheduled_for: Instant | None = Field(
         None, description="Start of a pre-order slot, with offset; empty: as soon as possible."
     )
     items: list[ItemIn] = Field(min_length=1, max_length=100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.commerce.checkout.schemas import (
@@ -18,7 +18,7 @@ from app.commerce.checkout.schemas import (
 )
 from app.commerce.orders.rules import FulfilmentType
 from app.commerce.orders.schemas import OrderRead
-from app.core.schema import Input, Output
+from app.core.schema import Input, Instant, Output
 
 Price = Annotated[
     int | None,
@@ -108,7 +108,7 @@ class OrderEditIn(Input):
     change: list[LineChange] = Field(default_factory=list, max_length=100)
     address: AddressIn | None = None
     note: str | None = Field(None, max_length=500)
-    scheduled_for: AwareDatetime | None = None
+    scheduled_for: Instant | None = None
     coupons: list[Annotated[str, Field(min_length=1, max_length=40)]] | None = Field(
         None, max_length=5, description="Empty: without the coupons it had."
     )

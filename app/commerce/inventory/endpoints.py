@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
 
 from app.commerce.inventory.problems import (
     InsufficientStock,
@@ -33,6 +32,7 @@ from app.commerce.inventory.service import Drifts, InventoryService, Transferred
 from app.commerce.stores.problems import StoreNotFound
 from app.core.pagination import PageRead, Paging
 from app.core.problems import problems
+from app.core.schema import Instant
 from app.kernel.access import require_module
 from app.kernel.idempotency import IdempotencyKeyReused, Idempotent, ReplayableRoute
 from app.kernel.work import Works, service
@@ -66,8 +66,8 @@ def _wanted(
     store_id: UUID | None = None,
     order_id: UUID | None = None,
     kind: MovementKind | None = None,
-    since: Annotated[AwareDatetime | None, Query(description="From this instant on.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Before this instant.")] = None,
+    since: Annotated[Instant | None, Query(description="From this instant on.")] = None,
+    until: Annotated[Instant | None, Query(description="Before this instant.")] = None,
 ) -> MovementFilter:
     return MovementFilter(item_id, store_id, order_id, kind, since, until)
 

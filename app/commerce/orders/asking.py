@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Depends, Header, Query
-from pydantic import AwareDatetime
 
 from app.commerce.orders.rules import FulfilmentType, OrderFilter, OrderSort, OrderStatus
+from app.core.schema import Instant as AnyInstant
 
 PaymentStatus = Literal["pending", "authorised", "paid", "failed", "refunded", "cancelled"]
 PaymentMethod = Literal["cash", "card_on_delivery", "pix", "stripe", "other"]
@@ -17,7 +17,7 @@ Source = Literal["storefront", "whatsapp", "agent", "admin", "import"]
 Token = Annotated[str, Query(min_length=20, max_length=100, description="Tracking token.")]
 
 
-Instant = Annotated[AwareDatetime | None, Query()]
+Instant = Annotated[AnyInstant | None, Query()]
 
 
 async def _placed(
@@ -25,8 +25,8 @@ async def _placed(
     fulfilment: FulfilmentType | None = None,
     store_id: UUID | None = None,
     contact_id: UUID | None = None,
-    placed_from: AwareDatetime | None = None,
-    placed_to: AwareDatetime | None = None,
+    placed_from: Instant = None,
+    placed_to: Instant = None,
     query: Annotated[
         str | None,
         Query(

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -18,7 +17,7 @@ from pydantic import (
 )
 
 from app.commerce.promotions.offers import normalise_code
-from app.core.schema import Input, Output
+from app.core.schema import Input, Instant, Output
 
 Kind = Literal["percent", "fixed", "free_shipping", "buy_x_get_y", "first_order"]
 Scope = Literal["all", "category", "product", "store"]
@@ -89,8 +88,8 @@ class CampaignFields(Input):
     get_quantity: Units | None = None
     min_subtotal_cents: Cents = 0
     max_discount_cents: Annotated[int, Field(ge=1, le=100_000_000_000)] | None = None
-    starts_at: AwareDatetime | None = None
-    ends_at: AwareDatetime | None = None
+    starts_at: Instant | None = None
+    ends_at: Instant | None = None
     weekdays: Weekdays = Field(default_factory=list)
     hour_from: Hour | None = None
     hour_to: Hour | None = None

@@ -9,14 +9,13 @@ from uuid import UUID
 
 from pydantic import (
     AliasChoices,
-    AwareDatetime,
     ConfigDict,
     Field,
     JsonValue,
     StringConstraints,
 )
 
-from app.core.schema import Input, Output
+from app.core.schema import Input, Instant, Output
 
 Status = Literal["open", "pending", "closed", "archived"]
 Priority = Literal["low", "medium", "high", "urgent"]
@@ -81,7 +80,7 @@ class AssignmentCreate(Input):
 class SnoozePut(Input):
     model_config = ConfigDict(json_schema_extra={"examples": [{"until": "2027-01-04T12:00:00Z"}]})
 
-    until: AwareDatetime
+    until: Instant
 
 
 class ReadMark(Input):

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
 
 from app.core.pagination import PageRead, Paging
+from app.core.schema import Instant
 from app.kernel.access import require_module, tenant_member
 from app.kernel.audit.schemas import AuditFilter, AuditRead
 from app.kernel.audit.service import AuditService, export
@@ -18,8 +18,8 @@ from app.kernel.work import Works, service
 router = APIRouter(prefix="/api/v1", tags=["audit"])
 Audit = Annotated[AuditService, service(AuditService)]
 Word = Annotated[str | None, Query(max_length=100)]
-Since = Annotated[AwareDatetime | None, Query(alias="from")]
-Until = Annotated[AwareDatetime | None, Query(alias="to", description="Exclusive.")]
+Since = Annotated[Instant | None, Query(alias="from")]
+Until = Annotated[Instant | None, Query(alias="to", description="Exclusive.")]
 
 
 async def _wanted(

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from app.core.schema import Input, Output
+from app.core.schema import Input, Instant, Output
 
 Channel = Literal["whatsapp", "email", "sms", "phone", "telegram"]
 Category = Literal["marketing", "utility", "authentication", "service"]
@@ -36,7 +36,7 @@ class ConsentCreate(Input):
     is_opt_in: bool
     source: Literal["form", "staff", "api", "import"] = "staff"
     evidence: str | None = Field(None, max_length=500)
-    decided_at: AwareDatetime | None = Field(None, description="When they said so; else now.")
+    decided_at: Instant | None = Field(None, description="When they said so; else now.")
 
 
 class ConsentRead(Output):

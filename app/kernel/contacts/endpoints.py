@@ -7,10 +7,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime
 
 from app.core.pagination import Page, PageRead, Paging
 from app.core.problems import problems
+from app.core.schema import Instant
 from app.kernel.access import grants_of, require_module
 from app.kernel.addressbook.service import export
 from app.kernel.consents.models import ConsentEntry
@@ -75,8 +75,8 @@ async def wanted_contacts(
     stage: Stage | None = None,
     owner_id: UUID | None = None,
     is_blocked: bool | None = None,
-    seen_after: AwareDatetime | None = None,
-    seen_before: AwareDatetime | None = None,
+    seen_after: Instant | None = None,
+    seen_before: Instant | None = None,
     attribute: Annotated[
         str | None,
         Query(pattern="^[a-z][a-z0-9_]{0,39}:.{1,200}$", description="key:value"),

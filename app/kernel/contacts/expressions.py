@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Annotated, Literal, Union
 from uuid import UUID
 
-from pydantic import AwareDatetime, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from app.core.schema import Input
+from app.core.schema import Input, Instant
 from app.kernel.contacts.models import STAGES
 
 DEEPEST = 5
@@ -65,7 +65,7 @@ class When(Input):
     field: Moment
     op: Literal["within_days", "not_within_days", "before", "after", "never"]
     days: int = Field(0, ge=0, le=3650)
-    at: AwareDatetime | None = None
+    at: Instant | None = None
 
     @model_validator(mode="after")
     def _has_value(self) -> When:

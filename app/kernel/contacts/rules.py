@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from app.core.phone import InvalidPhone, normalise_phone, phone_from_wa_id, phone_match_keys
 from app.core.problems import Invalid
+from app.core.schema import Instant
 from app.kernel.contacts.problems import ContactPhoneInvalid
 
 Key = tuple[str, str]
@@ -93,4 +94,4 @@ def timeline_place(cursor: str) -> tuple[datetime, UUID]:
         raise Invalid(errors=[wrong]) from None
 
 
-_AT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_AT: TypeAdapter[datetime] = TypeAdapter(Instant)

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, EmailStr, Field, StringConstraints
+from pydantic import ConfigDict, EmailStr, Field, StringConstraints
 
-from app.core.schema import Input, Output
+from app.core.schema import Input, Instant, Output
 from app.saas.plans.schemas import Code, PriceId
 
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\\]+$", max_length=2000)]
@@ -92,11 +92,11 @@ class StatusNotice(Input):
     """What another billing system says a tenant's contract is, whole: newer ones replace it."""
 
     event_id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     tenant: Annotated[str, StringConstraints(max_length=100)] = Field(description="Its slug.")
     plan_code: Code
     status: Status
-    current_period_end: AwareDatetime | None = None
+    current_period_end: Instant | None = None
 
 
 class IntakeOwner(Input):
@@ -108,7 +108,7 @@ class IntakeNotice(Input):
     """A contract sold outside: the tenant is made when it is new, with its owner."""
 
     event_id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    occurred_at: AwareDatetime
+    occurred_at: Instant
     slug: Annotated[
         str, StringConstraints(pattern=r"^[a-z0-9](-?[a-z0-9])*$", min_length=2, max_length=60)
     ]

@@ -6,9 +6,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from app.core.pagination import PageRead, Paging
+from app.core.schema import Instant
 from app.kernel.access import system_admin
 from app.kernel.audit.schemas import AuditFilter, AuditRead
 from app.kernel.work import service
@@ -60,8 +60,8 @@ async def list_console_audit(
     action: Annotated[str | None, Query(max_length=100, examples=["tenant.suspended"])] = None,
     tenant: Annotated[UUID | None, Query(description="Only what concerns this tenant.")] = None,
     actor: Annotated[UUID | None, Query(description="Only what this person did.")] = None,
-    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to", description="Exclusive.")] = None,
+    since: Annotated[Instant | None, Query(alias="from")] = None,
+    until: Annotated[Instant | None, Query(alias="to", description="Exclusive.")] = None,
 ) -> PageRead[AuditRead]:
     """What was done at this console, newest first."""
     wanted = AuditFilter(
