@@ -46,8 +46,13 @@ def part(components: Parts, kind: str) -> Mapping[str, Any]:
 
 
 def buttons(components: Parts) -> Parts:
-    found = part(components, "BUTTONS").get("buttons")
-    return [b for b in found if isinstance(b, dict)] if isinstance(found, list) else []
+    return parts_of(part(components, "BUTTONS"), "buttons")
+
+
+def parts_of(holder: Mapping[str, Any], name: str) -> Parts:
+    """What stands under a name in a list; nothing when it is none: people write these."""
+    found = holder.get(name)
+    return [p for p in found if isinstance(p, dict)] if isinstance(found, list) else []
 
 
 def faults(components: Parts, given: Sequence[Component], named: bool) -> list[Fault]:
@@ -122,14 +127,15 @@ def _button_faults(there: Parts, given: Sequence[Component], at: str) -> Iterato
 def _carousel_faults(
     carousel: Mapping[str, Any], given: Sequence[Component], named: bool, at: str
 ) -> Iterator[Fault]:
-    there = carousel.get("cards") or []
+    there = parts_of(carousel, "cards")
     cards = [card for c in given if c.type == "carousel" for card in c.cards or []]
     if len(cards) != len(there):
         yield _fault(f"{at}/carousel", f"{len(there)} cards are needed, {len(cards)} were given")
         return
     for index, (card, values) in enumerate(zip(there, cards, strict=True)):
-        parts = card.get("components", [])
-        yield from _faults(parts, values.components, named, f"{at}/carousel/{index}")
+        yield from _faults(
+            parts_of(card, "components"), values.components, named, f"{at}/carousel/{index}"
+        )
 
 
 def definition_faults(components: Parts, named: bool) -> list[Fault]:
@@ -192,12 +198,12 @@ def examples(component: Mapping[str, Any], named: bool) -> dict[str, str]:
         return {}
     which = str(component.get("type", "")).lower()
     if named:
-        rows = example.get(f"{which}_text_named_params") or []
-        return {
-            str(r.get("param_name")): str(r.get("example")) for r in rows if isinstance(r, dict)
-        }
-    rows = example.get(f"{which}_text") or []
-    first = rows[0] if rows and isinstance(rows[0], list) else rows
+        rows = parts_of(example, f"{which}_text_named_params")
+        return {str(r.get("param_name")): str(r.get("example")) for r in rows}
+    listed = example.get(f"{which}_text")
+    if not isinstance(listed, list):
+        return {}
+    first = listed[0] if listed and isinstance(listed[0], list) else listed
     return {str(n): str(value) for n, value in enumerate(first, start=1)}
 
 

@@ -81,7 +81,7 @@ class TemplateService:
         title = (
             form if form in rules.MEDIA else rules.filled(header, values.get("header", []), named)
         )
-        cards = rules.part(row.components, "CAROUSEL").get("cards") or []
+        cards = rules.parts_of(rules.part(row.components, "CAROUSEL"), "cards")
         found = self.faults(row, given)
         return PreviewRead(
             header=title if header else None,
@@ -89,7 +89,7 @@ class TemplateService:
             footer=str(footer.get("text", "")) if footer else None,
             buttons=[str(b.get("text", "")) for b in rules.buttons(row.components)],
             cards=[
-                rules.filled(rules.part(card.get("components", []), "BODY"), [], named)
+                rules.filled(rules.part(rules.parts_of(card, "components"), "BODY"), [], named)
                 for card in cards
             ],
             is_sendable=not found and row.status == APPROVED and row.deleted_at is None,
