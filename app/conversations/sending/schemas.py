@@ -83,8 +83,8 @@ class LocationMessage(_Message):
     type: Literal["location"]
     latitude: float = Field(ge=-90, le=90, examples=[-23.5614])
     longitude: float = Field(ge=-180, le=180, examples=[-46.6559])
-    name: str | None = Field(None, max_length=200)
-    address: str | None = Field(None, max_length=300)
+    name: str | None = Field(None, min_length=1, max_length=200)
+    address: str | None = Field(None, min_length=1, max_length=300)
 
     def content(self) -> tuple[str, Json, str]:
         out: Json = self.model_dump(exclude={"type", "reply_to_id"}, exclude_none=True)
@@ -111,6 +111,12 @@ class ButtonsMessage(_Message):
     footer: str | None = Field(None, max_length=60)
     buttons: list[Button] = Field(min_length=1, max_length=3)
 
+    @model_validator(mode="after")
+    def _fits(self) -> ButtonsMessage:
+        if len({b.id for b in self.buttons}) < len(self.buttons):
+            raise ValueError("every button needs an id of its own")
+        return self
+
     def content(self) -> tuple[str, Json, str]:
         replies: list[JsonValue] = [
             {"type": "reply", "reply": {"id": b.id, "title": b.title}} for b in self.buttons
@@ -122,7 +128,7 @@ class ButtonsMessage(_Message):
 class Row(Input):
     id: str = Field(min_length=1, max_length=200)
     title: str = Field(min_length=1, max_length=24)
-    description: str | None = Field(None, max_length=72)
+    description: str | None = Field(None, min_length=1, max_length=72)
 
 
 class Section(Input):
@@ -139,8 +145,11 @@ class ListMessage(_Message):
 
     @model_validator(mode="after")
     def _fits(self) -> ListMessage:
-        if sum(len(s.rows) for s in self.sections) > 10:
+        ids = [row.id for s in self.sections for row in s.rows]
+        if len(ids) > 10:
             raise ValueError("a list has at most ten rows in all")
+        if len(set(ids)) < len(ids):
+            raise ValueError("every row needs an id of its own")
         if len(self.sections) > 1 and not all(s.title for s in self.sections):
             raise ValueError("every section needs a title when there are several")
         return self
