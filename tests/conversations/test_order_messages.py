@@ -50,7 +50,8 @@ async def test_the_tenants_words_within_the_day_and_its_template_after(
     order = await place(shop, shopper)
     assert await tell(world, order.id, "placed") is False, "no number: the old way"
     await make_number(world)
-    await make_template(world, "pedido_pronto")
+    words = [{"type": "BODY", "text": "Oi {{1}}, o pedido {{2}} está pronto."}]
+    await make_template(world, "pedido_pronto", components=words)
     shown = await owner.put(f"{PATH}/ready", json=READY)
     assert shown.json()["preview"] == "Ana Souza, o pedido 128 está pronto em Loja Centro!"
     assert await tell(world, order.id, "placed") is True

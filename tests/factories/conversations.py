@@ -112,13 +112,9 @@ async def incoming(chat: Chat, text: str, at: datetime | None = None, **fields: 
 
 async def make_template(world: World, name: str, **fields: Any) -> None:
     values: dict[str, Any] = {"category": "utility", "status": "approved", "language": "pt_BR"}
+    values["components"] = [{"type": "BODY", "text": "Oi"}]
     async with world.work() as work:
-        work.session.add(
-            MessageTemplate(
-                waba_id="200000000000001", name=name,
-                components=[{"type": "BODY", "text": "Oi"}], **(values | fields),
-            )
-        )  # fmt: skip
+        work.session.add(MessageTemplate(waba_id="200000000000001", name=name, **(values | fields)))
 
 
 def at_sandbox(runtime: Runtime, url: str) -> Runtime:

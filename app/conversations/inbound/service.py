@@ -336,6 +336,13 @@ async def apply_known_statuses(work: UnitOfWork, message: StoredMessage) -> None
         await work.session.refresh(message)
 
 
+async def answered_nobody(work: UnitOfWork, message: StoredMessage) -> None:
+    """A message of ours will not be sent: who waited for an answer waits on. Its conversation is
+    locked by the caller, before the message."""
+    await work.session.flush()
+    await InboundService(work).rows.refresh(message.conversation_id)
+
+
 def _place(item: Item) -> tuple[str, str]:
     """Where an item stands in its delivery's order; sorting keeps equals as they came."""
     if isinstance(item, Message):

@@ -39,7 +39,10 @@ from app.conversations.sending.problems import (
 )
 from app.conversations.sending.schemas import OwnInteractive, TemplateMessageIn, TextMessage
 from app.conversations.sending.service import Author, SendingService
-from app.conversations.templates.problems import TemplateNotApproved
+from app.conversations.templates.problems import (
+    TemplateNotApproved,
+    TemplateParametersInvalid,
+)
 from app.kernel.contacts.service import ContactService
 from app.kernel.work import Work
 
@@ -122,7 +125,9 @@ class CustomerNews:
                 if template is None:
                     raise
                 message = await sending.queue(reached, template, _AUTHOR)
-        except (WindowClosed, TemplateNotApproved, ConsentMissing) as refused:
+        except (
+            WindowClosed, TemplateNotApproved, TemplateParametersInvalid, ConsentMissing
+        ) as refused:  # fmt: skip
             row.state, row.error = NotificationState.FAILED, refused.code
             return
         row.state, row.message_id = NotificationState.QUEUED, message.id

@@ -19,12 +19,11 @@ from app.contracts.gateways.messaging import (
     SentMessage,
 )
 from app.contracts.gateways.whatsapp import (
-    OUTBOUND,
     OutboundMessage,
     WhatsAppAccount,
     WhatsAppGateway,
 )
-from app.conversations.inbound.service import apply_known_statuses
+from app.conversations.inbound.service import answered_nobody, apply_known_statuses
 from app.conversations.inbox.models import Conversation, Message, MessageAttempt
 from app.conversations.numbers.models import WhatsAppNumber
 from app.conversations.numbers.news import NumberNews
@@ -48,7 +47,7 @@ from app.conversations.sending.rules import (
     pair_wait,
     stop_of,
 )
-from app.conversations.sending.service import CHANNEL
+from app.conversations.sending.service import CHANNEL, as_outbound
 from app.conversations.templates.service import TemplateService
 from app.core.backoff import retry_wait
 from app.core.clock import now
@@ -78,6 +77,13 @@ class Later:
 
     seconds: float
     pause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """It may not be sent: give it up, in a Work that locks its conversation first."""
+
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +126,8 @@ class Dispatch:
         )
         return Next(pace, turn.contact_id, URGENCY.get(turn.author, BULK), turn.carries)
 
-    async def take(self, message_id: UUID) -> Outgoing | Later | None:
-        """Write the attempt down; None when nothing may be sent (any more)."""
+    async def take(self, message_id: UUID) -> Outgoing | Later | Never | None:
+        """Write the attempt down; None when nothing is to be sent (any more)."""
         message = await self.messages.get(message_id, lock=True)
         if message.status == "sending":
             await self._lost(message)
@@ -134,8 +140,7 @@ class Dispatch:
         to = await self._address(contact)
         forbidden = await self._forbidden(message, contact, conversation, number)
         if forbidden is not None or to is None:
-            self._failed(message, forbidden or "no-address", None)
-            return None
+            return Never(forbidden or "no-address")
         if _is_bulk(message) and number.campaigns_stopped_at is not None:
             return Later(STOPPED_S)
         full = await self._open(message, conversation, number)
@@ -203,6 +208,7 @@ class Dispatch:
 
     async def ended(self, attempt_id: UUID, failure: GatewayFailure) -> Later | None:
         """It was not, or nobody knows: when to try again, None when never."""
+        await self.messages.hold(attempt_id)
         found = await self.messages.attempt(attempt_id)
         if found is None or found[0].state != "sending":
             return None
@@ -219,7 +225,7 @@ class Dispatch:
         later = await self._later(message, failure)
         await self._learn(message, failure)
         if later is None:
-            self._failed(message, code or "unavailable", failure.reason)
+            await self._failed(message, code or "unavailable", failure.reason)
             return None
         message.status, message.error_code, message.error = "queued", code, failure.reason
         message.send_after = now() + timedelta(seconds=later.seconds)
@@ -244,9 +250,9 @@ class Dispatch:
 
     async def give_up(self, message_id: UUID, code: str, why: str | None = None) -> None:
         """It will not be sent, if it still waits."""
-        message = await self.messages.get(message_id, lock=True)
+        message = await self.messages.in_turn(message_id)
         if message.status == "queued":
-            self._failed(message, code, why)
+            await self._failed(message, code, why)
 
     async def mark_undecided(self) -> int:
         """Ask a person about what stayed unknown; how many."""
@@ -353,10 +359,11 @@ class Dispatch:
         known = {i.kind: i.value for i in identities}
         return known.get("wa_id") or known.get("bsuid")
 
-    def _failed(self, message: Message, code: str, why: str | None) -> None:
+    async def _failed(self, message: Message, code: str, why: str | None) -> None:
         message.status, message.failed_at = "failed", now()
         message.error_code, message.error = code, why
         self._tell(message)
+        await answered_nobody(self.work, message)
 
     def _unknown(self, message: Message, why: str) -> None:
         message.status, message.error = "unknown", why
@@ -371,14 +378,6 @@ class Dispatch:
                 error_code=message.error_code,
             )
         )
-
-
-def as_outbound(message: Message) -> OutboundMessage:
-    """A stored message as the client takes it, checked against the vendor's limits again."""
-    wanted: dict[str, object] = {"type": message.kind, message.kind: message.content}
-    if message.reply_to is not None and message.kind != "reaction":
-        wanted["context"] = {"message_id": message.reply_to}
-    return OUTBOUND.validate_python(wanted)
 
 
 def _is_bulk(message: Message) -> bool:

@@ -22,7 +22,10 @@ from app.conversations.sending.problems import (
 )
 from app.conversations.sending.schemas import MessageIn
 from app.conversations.sending.service import Author, SendingService
-from app.conversations.templates.problems import TemplateNotApproved
+from app.conversations.templates.problems import (
+    TemplateNotApproved,
+    TemplateParametersInvalid,
+)
 from app.core.problems import problems
 from app.kernel.access import require_module
 from app.kernel.idempotency import IdempotencyKeyReused, Idempotent, ReplayableRoute
@@ -42,8 +45,8 @@ _EXAMPLE = Body(examples=[{"type": "text", "text": "Oi, Ana! Sua pizza já está
     dependencies=[_WRITE, Idempotent],
     responses=problems(
         ConversationNotFound, ConversationNotLive, WindowClosed, TemplateNotApproved,
-        ConsentMissing, NumberInactive, ReplyTargetUnknown, UploadNotFound, UploadKindDiffers,
-        IdempotencyKeyReused,
+        TemplateParametersInvalid, ConsentMissing, NumberInactive, ReplyTargetUnknown,
+        UploadNotFound, UploadKindDiffers, IdempotencyKeyReused,
     ),
 )  # fmt: skip
 async def send_message(

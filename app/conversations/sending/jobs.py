@@ -15,6 +15,7 @@ from app.conversations.numbers.service import NumberService
 from app.conversations.sending.dispatch import (
     Dispatch,
     Later,
+    Never,
     Next,
     Outgoing,
     tenants_undecided,
@@ -51,6 +52,9 @@ async def send(job: JobContext) -> None:
     async with job.works() as work:
         outgoing = await Dispatch(work).take(message_id)
     _not_later(outgoing)
+    if isinstance(outgoing, Never):
+        async with job.works() as work:
+            await Dispatch(work).give_up(message_id, outgoing.code)
     if isinstance(outgoing, Outgoing):
         await _deliver(job, outgoing)
 

@@ -181,6 +181,19 @@ class SendingRepository(Repository[Message]):
         found: MessageMedia | None = await self.session.scalar(select(MessageMedia).where(mine))
         return found
 
+    async def in_turn(self, id: UUID) -> Message:
+        """Locked after its conversation, as by whoever writes in it. Raises MessageNotFound."""
+        mine = select(Message.conversation_id).where(Message.id == id)
+        conversation = Conversation.id == mine.scalar_subquery()
+        await self.session.execute(select(Conversation.id).where(conversation).with_for_update())
+        return await self.get(id, lock=True)
+
+    async def hold(self, attempt_id: UUID) -> None:
+        """Lock the message of an attempt, after its conversation."""
+        mine = select(MessageAttempt.message_id).where(MessageAttempt.id == attempt_id)
+        if (message_id := await self.session.scalar(mine)) is not None:
+            await self.in_turn(message_id)
+
     async def attempt(self, attempt_id: UUID) -> tuple[MessageAttempt, Message] | None:
         """One attempt and its message, which is locked first: in this order everywhere."""
         found = await self.session.scalar(

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.contracts.conversations import MessageQueued, MessageSent
+from app.contracts.gateways.whatsapp import OUTBOUND, OutboundMessage
+from app.conversations.inbound.service import answered_nobody
 from app.conversations.inbox.models import LIVE, Conversation, Message
 from app.conversations.inbox.problems import ConversationNotLive
 from app.conversations.media.uploads import UploadService
@@ -34,7 +36,11 @@ from app.conversations.sending.schemas import (
     TemplateMessageIn,
 )
 from app.conversations.templates.models import MessageTemplate
-from app.conversations.templates.problems import TemplateNotApproved
+from app.conversations.templates.problems import (
+    TemplateNotApproved,
+    TemplateParametersInvalid,
+)
+from app.conversations.templates.service import TemplateService
 from app.core.clock import now
 from app.kernel.consents.service import ConsentService
 from app.kernel.work import Work
@@ -64,7 +70,8 @@ class SendingService:
         """Owe this message, or refuse it without asking the vendor.
 
         Raises ConversationNotFound, ConversationNotLive, NumberInactive, WindowClosed,
-        TemplateNotApproved, ConsentMissing, ReplyTargetUnknown, UploadNotFound, UploadKindDiffers.
+        TemplateNotApproved, TemplateParametersInvalid, ConsentMissing, ReplyTargetUnknown,
+        UploadNotFound, UploadKindDiffers.
         """
         conversation = await self.messages.conversation(conversation_id, lock=True)
         if conversation.status not in LIVE:
@@ -96,11 +103,12 @@ class SendingService:
 
     async def cancel(self, message_id: UUID) -> Message:
         """Take back what still waits. Raises MessageNotFound, MessageNotCancellable."""
-        message = await self.messages.get(message_id, lock=True)
+        message = await self.messages.in_turn(message_id)
         if message.status != "queued" or message.direction != "out":
             raise MessageNotCancellable(state=message.status)
         message.status = "cancelled"
         self._tell(message)
+        await answered_nobody(self.work, message)
         return message
 
     async def resend(self, message_id: UUID) -> Message:
@@ -118,10 +126,11 @@ class SendingService:
         message.status, message.needs_decision_at = "failed", None
         message.failed_at, message.error_code = now(), "given-up"
         self._tell(message)
+        await answered_nobody(self.work, message)
         return message
 
     async def _undecided(self, message_id: UUID) -> Message:
-        message = await self.messages.get(message_id, lock=True)
+        message = await self.messages.in_turn(message_id)
         if message.status != "unknown":
             raise MessageNotUndecided(state=message.status)
         return message
@@ -138,6 +147,9 @@ class SendingService:
             template = await self.messages.template(number.waba_id, body.name, body.language)
             if template is None:
                 raise TemplateNotApproved(name=body.name, language=body.language)
+            found = TemplateService(self.work).faults(template, body.components)
+            if found:
+                raise TemplateParametersInvalid(errors=found)
             return template.category
         last_inbound_at = await self.messages.last_inbound(conversation)
         if not is_open(last_inbound_at, now()):
@@ -206,3 +218,11 @@ class SendingService:
                 error_code=message.error_code,
             )
         )
+
+
+def as_outbound(message: Message) -> OutboundMessage:
+    """A stored message as the client takes it, checked against the vendor's limits again."""
+    wanted: dict[str, object] = {"type": message.kind, message.kind: message.content}
+    if message.reply_to is not None and message.kind != "reaction":
+        wanted["context"] = {"message_id": message.reply_to}
+    return OUTBOUND.validate_python(wanted)

@@ -118,7 +118,8 @@ ODD: list[Any] = [
     {"type": "revoke", "revoke": {"original_message_id": "w"}}, {"type": "revoke"},
     {"type": "reaction", "reaction": {"message_id": "w", "emoji": 5}},
     {"errors": "x"}, {"errors": [None]}, {"group_id": "g"}, {"recipient_type": "group"},
-    {"referral": 5}, {"id": "w" * 9000}, {"id": "com\u0000nul"}, {"text": {"body": "x" * 2_000_000}},
+    {"referral": 5}, {"id": "w" * 9000}, {"id": "com\u0000nul"},
+    {"text": {"body": "x" * 2_000_000}},
     {"text": {"body": "\u0000"}}, {"k\u0000": {"\u0000": 1}},
 ]  # fmt: skip
 
