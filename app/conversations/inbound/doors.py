@@ -18,17 +18,18 @@ TOPIC = "whatsapp_numbers"
 """Rung by whoever adds, changes or removes a number."""
 _FRESH_S = 30.0
 """A lost ring costs at most this long."""
-_MOST = 20_000
+_MOST, _MOST_AT_ONCE = 20_000, 1000
 _COLUMNS = """
-SELECT n.tenant_id, n.id, n.phone_number_id, n.waba_id, n.app_secret, n.app_secret_previous,
+n.tenant_id, n.id, n.phone_number_id, n.waba_id, n.app_secret, n.app_secret_previous,
   n.verify_token
 FROM whatsapp_numbers n
 JOIN whatsapp_routes r ON r.owner_id = n.tenant_id AND r.phone_number_id = n.phone_number_id
 """
 _BY = {
-    "phone": _COLUMNS + "WHERE r.phone_number_id = $1",
-    "account": _COLUMNS + "WHERE r.waba_id = $1",
-    "tenant": _COLUMNS + "WHERE r.owner_id = $1::text::uuid",
+    "phone": f"SELECT r.phone_number_id AS name, {_COLUMNS} WHERE r.phone_number_id = ANY($1)",
+    "account": f"SELECT r.waba_id AS name, {_COLUMNS} WHERE r.waba_id = ANY($1)",
+    "tenant": f"SELECT r.owner_id::text AS name, {_COLUMNS} "
+    "WHERE r.owner_id = ANY($1::text[]::uuid[])",
 }
 
 
@@ -49,27 +50,39 @@ class Doors:
 
     async def named(self, phones: Iterable[str], accounts: Iterable[str]) -> list[Door]:
         """The doors of these numbers, and of every number of these accounts."""
-        asked = [("phone", p) for p in phones] + [("account", a) for a in accounts]
-        found: dict[str, Door] = {}
-        for kind, value in asked:
-            found |= {door.phone_number_id: door for door in await self._behind(kind, value)}
-        return list(found.values())
+        doors = [*await self._behind("phone", phones), *await self._behind("account", accounts)]
+        return list({door.phone_number_id: door for door in doors}.values())
 
-    async def of_tenant(self, tenant_id: UUID) -> tuple[Door, ...]:
+    async def of_tenant(self, tenant_id: UUID) -> list[Door]:
         """Every door of a tenant."""
-        return await self._behind("tenant", str(tenant_id))
+        return await self._behind("tenant", [str(tenant_id)])
 
-    async def _behind(self, kind: str, value: str) -> tuple[Door, ...]:
-        known = self._known.get((kind, value))
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
-        async with self._runtime.database.system_driver() as driver:
-            rows = await driver.fetch(_BY[kind], value)
-        doors = tuple(self._door(dict(row)) for row in rows)
+    async def _behind(self, kind: str, names: Iterable[str]) -> list[Door]:
+        """What is not known is read at once: whoever asks has proved nothing yet."""
+        found: list[Door] = []
+        unknown: dict[str, list[Door]] = {}
+        for name in names:
+            known = self._known.get((kind, name))
+            if known is not None and known[0] > time.monotonic():
+                found += known[1]
+            else:
+                unknown[name] = []
+        if unknown:
+            async with self._runtime.database.system_driver() as driver:
+                rows = await driver.fetch(_BY[kind], list(unknown))
+            for row in rows:
+                unknown[row["name"]].append(self._door(dict(row)))
+            self._remember(kind, unknown)
+        return [*found, *(door for doors in unknown.values() for door in doors)]
+
+    def _remember(self, kind: str, read: Mapping[str, list[Door]]) -> None:
+        if len(read) > _MOST_AT_ONCE:
+            return  # nobody's numbers: what is known is worth more
         if len(self._known) >= _MOST:
             self._known.clear()
-        self._known[kind, value] = time.monotonic() + _FRESH_S, doors
-        return doors
+        fresh_until = time.monotonic() + _FRESH_S
+        for name, doors in read.items():
+            self._known[kind, name] = fresh_until, tuple(doors)
 
     def _door(self, row: Mapping[str, Any]) -> Door:
         secrets = (self._opened(row, APP_SECRET), self._opened(row, APP_SECRET_PREVIOUS))

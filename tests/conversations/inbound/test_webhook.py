@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -194,3 +195,18 @@ async def test_what_cannot_be_read_is_kept_and_answered(
         assert (await post(anonymous, body, line.secret, slug=slug)).status_code == 200
         [row] = await of_nobody(line.world, body)
         assert row.body == body
+
+
+async def test_whoever_has_no_secret_is_told_so_at_once_however_many_numbers_they_name(
+    line: Line, anonymous: httpx.AsyncClient
+) -> None:
+    changes = [
+        {"field": "messages", "value": {"metadata": {"phone_number_id": f"{n}"}}}
+        for n in range(20_000)
+    ]
+    body = envelope(line.entry(*changes, line.change(messages=[line.message()])))
+    started = time.monotonic()
+    assert (await post(anonymous, body, "outro")).status_code == 401
+    assert time.monotonic() - started < 2
+    assert (await post(anonymous, body, line.secret)).status_code == 200
+    assert len(await deliveries(line.world)) == 1
