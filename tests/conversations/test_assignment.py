@@ -15,6 +15,7 @@ from sqlalchemy import func, select, update
 
 from app.contracts.conversations import ConversationAssigned
 from app.conversations.inbox.assignment import AssignmentService
+from app.conversations.inbox.jobs import give_to_who_came
 from app.conversations.inbox.models import Conversation
 from app.conversations.inbox.schemas import AssignmentCreate, AssignmentSettingPut
 from app.core.clock import now
@@ -193,3 +194,19 @@ async def test_four_processes_give_a_thousand_to_a_large_team(
         )
     assert told == 960, "each was given once"
     print(f"960 conversations to 120 agents by four processes: {shares}")
+
+
+async def test_tenants_whose_people_are_all_away_keep_no_other_tenant_waiting(
+    world: World, stranger: World
+) -> None:
+    away, present = sorted((world, stranger), key=lambda w: w.tenant.id)
+    [left], [given] = await chats(away, 1), await chats(present, 1)
+    [agent] = await agents(present, 1)
+    for one in (away, present):
+        async with one.work() as work:
+            await AssignmentService(work).put(AssignmentSettingPut(strategy="round_robin"))
+    await give_to_who_came(world.runtime, 1)
+    async with away.work() as work:
+        assert (await work.session.get_one(Conversation, left)).assignee_id is None
+    async with present.work() as work:
+        assert (await work.session.get_one(Conversation, given)).assignee_id == agent

@@ -188,7 +188,8 @@ async def tenants_late(runtime: Runtime) -> list[UUID]:
         return [row["tenant_id"] for row in await driver.fetch(TENANTS_LATE, now())]
 
 
-async def tenants_waiting(runtime: Runtime) -> list[UUID]:
-    """Tenants that give conversations in turn and have one that is nobody's; at most 200."""
+async def tenants_waiting(runtime: Runtime, after: UUID, limit: int) -> list[UUID]:
+    """Tenants that give conversations in turn and have one that is nobody's, by id."""
     async with runtime.database.system_driver() as driver:
-        return [row["tenant_id"] for row in await driver.fetch(TENANTS_WAITING)]
+        found = await driver.fetch(TENANTS_WAITING, after, limit)
+    return [row["tenant_id"] for row in found]

@@ -26,6 +26,7 @@ __all__ = ["FOLLOW_BLOCK", "GIVE_WAITING", "OPENED", "WAKE"]
 FOLLOW_BLOCK = "conversations.inbox.follow_block"
 OPENED = "conversations.inbox.opened"
 _EVERY_S = 15.0
+_TENANTS = 200
 _AGAIN_S = 60.0
 _NEXT = "inbox.late_at"
 
@@ -81,15 +82,21 @@ async def tell_late_now_and_then(runtime: Runtime) -> int:
     return await tell_late(runtime)
 
 
-async def give_to_who_came(runtime: Runtime) -> None:
+async def give_to_who_came(runtime: Runtime, at_once: int = _TENANTS) -> None:
     """Give what waits where nobody told us to: somebody's browser woke, a contact wrote again."""
-    for tenant_id in await tenants_waiting(runtime):
-        try:
-            tenant = await runtime.tenants.by_id(tenant_id)
-            async with unit_of_work(runtime, tenant, Actor("system", "inbox")) as work:
-                await AssignmentService(work).give_waiting()
-        except Exception:
-            log.exception("inbox.giving_failed", extra={"tenant_id": str(tenant_id)})
+    last = UUID(int=0)
+    while True:
+        tenants = await tenants_waiting(runtime, last, at_once)
+        for last in tenants:
+            try:
+                tenant = await runtime.tenants.by_id(last)
+                async with unit_of_work(runtime, tenant, Actor("system", "inbox")) as work:
+                    await AssignmentService(work).give_waiting()
+            except Exception:
+                log.exception("inbox.giving_failed", extra={"tenant_id": str(last)})
+        # On by id: tenants of whom nobody is there come first each time, and stay.
+        if len(tenants) < at_once:
+            return
 
 
 async def tell_late(runtime: Runtime) -> int:

@@ -56,10 +56,11 @@ WHERE status IN ('open', 'pending')
 
 TENANTS_WAITING = """
 SELECT DISTINCT s.tenant_id FROM assignment_settings s
-WHERE s.strategy <> 'manual' AND EXISTS (
+WHERE s.strategy <> 'manual' AND s.tenant_id > $1 AND EXISTS (
   SELECT FROM conversations c WHERE c.tenant_id = s.tenant_id AND c.assignee_id IS NULL
     AND c.status IN ('open', 'pending') AND c.snoozed_until IS NULL
-    AND (c.waiting_since IS NOT NULL OR c.last_inbound_at IS NOT NULL)) LIMIT 200
+    AND (c.waiting_since IS NOT NULL OR c.last_inbound_at IS NOT NULL))
+ORDER BY s.tenant_id LIMIT $2
 """
 
 
