@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from app.core.fold import fold
 from app.core.phone import InvalidPhone, normalise_phone
-from app.core.tabular import Table, TableRow
+from app.core.tabular import Table, TableRow, unguarded
 from app.kernel.tags.models import ContactAttribute
 from app.kernel.tags.rules import misfit
 
@@ -86,7 +86,8 @@ def _line(
     row: TableRow, columns: Mapping[str, str], definitions: Sequence[ContactAttribute]
 ) -> Line | str:
     """The contact, or what is wrong with the line."""
-    cells = {name: row.cells[column] for name, column in columns.items() if row.cells[column]}
+    found = {name: unguarded(row.cells[column]) for name, column in columns.items()}
+    cells = {name: cell for name, cell in found.items() if cell}
     phone = None
     try:
         phone = normalise_phone(cells["phone"]) if "phone" in cells else None

@@ -110,3 +110,13 @@ async def test_export_streams_what_the_filters_hold_for(
     assert len((await outsider.get(f"{BASE}/export")).text.splitlines()) == 1
     gone = await owner.get(f"{BASE}/export", params={"segment_id": str(new_id())})
     assert (gone.status_code, gone.json()["code"]) == (404, "segment-not-found")
+
+
+async def test_what_was_exported_is_read_back(owner: httpx.AsyncClient, world: World) -> None:
+    known = {"name": "=João", "phone": "(11) 98765-0000", "email": "joao@x.com"}
+    assert (await owner.post(BASE, json=known)).status_code == 201
+    text = (await owner.get(f"{BASE}/export")).text
+    assert "'=João" in text, "no spreadsheet runs it"
+    report = (await owner.post(f"{BASE}/imports/preview", json={"csv": text})).json()
+    counts = ("rows", "created", "updated", "unchanged", "failed")
+    assert [report[name] for name in counts] == [1, 0, 0, 1, 0], report
