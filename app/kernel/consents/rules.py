@@ -42,7 +42,7 @@ START_WORDS = frozenset(
     }
 )  # fmt: skip
 _LONGEST = 40
-_EDGES = re.compile(r"^[^\w]+|[^\w]+$")
+_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _SPACES = re.compile(r"\s+")
 _POLITE = re.compile(
     r"^(por favor|please|oi|ola|hola|hi)[ ,]+|[ ,]+(por favor|please|pls|obrigad[oa])$"

@@ -17,7 +17,7 @@ STOPS = (
     "PARAR", "parar", "Pare!", " sair ", "SAIR.", "Não quero mais", "NAO QUERO RECEBER",
     "Stop", "STOP!!!", "🛑 stop 🛑", "unsubscribe", "Opt-out", "stop, please", "por favor, parar",
     "Baja", "BAJA.", "no quiero más", "salir", "Dar de baja", "parar por favor", "pare  de\nenviar",
-    "¡Alto!", "descadastrar", "oi, quero sair",
+    "¡Alto!", "descadastrar", "oi, quero sair", "*PARAR*", "_parar_", "~Stop~",
 )  # fmt: skip
 STARTS = ("START", "quero receber", "Voltar a receber", "unstop", "Quiero recibir!", "opt in")
 NEITHER = (
