@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -13,6 +14,7 @@ from sqlalchemy import select, update
 from app.conversations.templates.models import MessageTemplate
 from app.core.clock import now
 from app.kernel.work import Runtime
+from tests.conversations.inbound.line import drain, make_line
 from tests.conversations.test_sending import send, settled, working
 from tests.factories.commerce import key
 from tests.factories.conversations import Chat, at_sandbox, incoming, make_chat, make_template
@@ -79,6 +81,31 @@ async def test_a_reply_that_failed_or_was_taken_back_answered_nobody(
     async with working(here):
         assert [m.status for m in await settled(chat)] == ["cancelled", "failed"]
     assert (await chat.row()).waiting_since is not None
+
+
+async def test_what_was_given_up_and_arrived_after_all_answered_somebody(
+    world: World, owner: httpx.AsyncClient, anonymous: httpx.AsyncClient, here: Runtime,
+    sandbox: SandboxServer,
+) -> None:  # fmt: skip
+    line = await make_line(world)
+    chat = await make_chat(world, number_id=line.id)
+    await incoming(chat, "Alguém aí?", now() - timedelta(minutes=1))
+    await sandbox.put("whatsapp/knobs", drop_answer=1)
+    message_id = await send(owner, chat)
+    async with working(here):
+        assert [m.status for m in await settled(chat)] == ["unknown"]
+    assert (await owner.post(f"/api/v1/messages/{message_id}/surrenders", headers=key())).is_success
+    assert (await chat.row()).waiting_since is not None
+    [attempt] = await chat.attempts()
+    notice = line.status(
+        "wamid.late", "delivered", int(now().timestamp()), biz_opaque_callback_data=str(attempt.id)
+    )
+    await line.deliver(anonymous, line.change(statuses=[notice]))
+    await drain(world)
+    [message] = [m for m in await chat.messages() if m.direction == "out"]
+    assert (message.status, message.wamid) == ("delivered", "wamid.late")
+    assert (message.failed_at, message.error_code) == (None, None)
+    assert (await chat.row()).waiting_since is None
 
 
 async def test_a_template_with_values_that_do_not_fit_is_refused_here(

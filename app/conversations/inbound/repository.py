@@ -132,18 +132,21 @@ ON CONFLICT (tenant_id, number_id, wamid, status, provider_at) DO NOTHING
 _STATUSES = """
 SELECT status, provider_at, facts FROM message_statuses WHERE number_id = $1 AND wamid = $2
 """
-# A send of ours whose answer never came: the vendor now names it.
+# A send of ours whose answer never came: the vendor now names it, be it given up meanwhile.
 _RESOLVE = """
 WITH tried AS (
   UPDATE message_attempts a SET state = 'accepted', wamid = $3, finished_at = now()
   FROM messages m
   WHERE a.id = $1 AND a.state IN ('sending', 'unknown') AND m.id = a.message_id
     AND m.number_id = $2
-  RETURNING a.message_id
+  RETURNING a.message_id, m.status AS before
 )
-UPDATE messages m SET wamid = $3, status = 'accepted', error_code = NULL, error = NULL
+UPDATE messages m SET wamid = $3, status = 'accepted', error_code = NULL, error = NULL,
+  failed_at = NULL, needs_decision_at = NULL
 FROM tried WHERE m.id = tried.message_id AND m.wamid IS NULL
-  AND m.status IN ('queued', 'sending', 'unknown')
+  AND (m.status IN ('queued', 'sending', 'unknown')
+    OR m.status = 'failed' AND m.error_code = 'given-up')
+RETURNING CASE WHEN tried.before = 'failed' THEN m.conversation_id END
 """
 _KEPT = """
 SELECT id, conversation_id, contact_id, direction, author, status, error_code, failed_at, played_at,
@@ -315,9 +318,12 @@ class InboundRepository:
         rows = await (await self.raw()).fetch(_STATUSES, number_id, wamid)
         return [Notice(row["status"], row["provider_at"], row["facts"]) for row in rows]
 
-    async def resolve(self, attempt_id: UUID, number_id: UUID, wamid: str) -> None:
-        """The attempt reached the vendor, who calls the message this."""
-        await (await self.raw()).execute(_RESOLVE, attempt_id, number_id, wamid)
+    async def resolve(self, attempt_id: UUID, number_id: UUID, wamid: str) -> UUID | None:
+        """The attempt reached the vendor, who calls the message this: the conversation in which
+        it had been given up."""
+        driver = await self.raw()
+        found: UUID | None = await driver.fetchval(_RESOLVE, attempt_id, number_id, wamid)
+        return found
 
     async def kept(self, number_id: UUID, wamid: str) -> Kept | None:
         row = await (await self.raw()).fetchrow(_KEPT, number_id, wamid)

@@ -242,10 +242,12 @@ class InboundService:
             await self.rows.conversation_of(number.id, item.wamid)
         await self.rows.lock(number.id, item.wamid)
         await self.rows.add_status(number.id, item.wamid, Notice(item.status, item.at, item.facts))
-        attempt_id = _attempt(item)
+        attempt_id, given_up_in = _attempt(item), None
         if attempt_id is not None:
-            await self.rows.resolve(attempt_id, number.id, item.wamid)
+            given_up_in = await self.rows.resolve(attempt_id, number.id, item.wamid)
         await self._settle(number.id, item.wamid)
+        if given_up_in is not None:
+            await self.rows.refresh(given_up_in)
 
     async def _settle(self, number_id: UUID, wamid: str) -> bool:
         """Have a message of ours stand where all notices of it put it; whether it moved."""

@@ -18,7 +18,8 @@ FIELDS = (
     "message_template_quality_update", "template_category_update", "of_tomorrow",
 )  # fmt: skip
 VALUES: list[Any] = [
-    {}, None, [], "x", 7, {"event": None}, {"event": []}, {"event": {"a": 1}}, {"event": "X" * 5000},
+    {}, None, [], "x", 7, {"event": None}, {"event": []}, {"event": {"a": 1}},
+    {"event": "X" * 5000},
     {"display_phone_number": 551130000000, "current_limit": "TIER_99999999999999"},
     {"display_phone_number": "551130000000", "max_daily_conversations_per_business": 10**15},
     {"display_phone_number": "551130000000", "current_limit": [], "event": "FLAGGED"},
