@@ -20,7 +20,7 @@ FIELDS = (
 VALUES: list[Any] = [
     {}, None, [], "x", 7, {"event": None}, {"event": []}, {"event": {"a": 1}},
     {"event": "X" * 5000},
-    {"display_phone_number": 551130000000, "current_limit": "TIER_99999999999999"},
+    {"display_phone_number": "551130000000", "current_limit": "TIER_999999999K"},
     {"display_phone_number": "551130000000", "max_daily_conversations_per_business": 10**15},
     {"display_phone_number": "551130000000", "current_limit": [], "event": "FLAGGED"},
     {"display_phone_number": "551130000000", "decision": "APPROVED",
