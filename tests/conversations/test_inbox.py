@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from app.contracts.conversations import ServiceLate
 from app.conversations.inbox import jobs
@@ -267,3 +267,32 @@ async def test_a_search_finds_also_whom_many_share_the_name_with(
     assert await found(owner, query="maria") == [str(second.id), str(first.id)]
     assert await found(owner, query="aparecida") == [str(first.id)]
     assert await found(owner, query=first.phone) == [str(first.id)]
+
+
+async def test_opening_meets_somebody_who_closes(world: World) -> None:
+    """Whoever found one going finds another, or makes it, when that one is closed meanwhile."""
+    number_id, (contact_id, _) = await make_number(world), await make_contact(world)
+    is_over = False
+
+    async def close_again_and_again() -> None:
+        while not is_over:
+            async with world.work() as work:
+                await work.session.execute(update(Conversation).values(status="closed"))
+
+    async def begin() -> None:
+        for _ in range(60):
+            async with world.work() as work:
+                await ConversationRepository(work.session).open(contact_id, number_id, None)
+
+    closing = [asyncio.create_task(close_again_and_again()) for _ in range(2)]
+    try:
+        await asyncio.gather(*(begin() for _ in range(3)))
+    finally:
+        is_over = True
+        await asyncio.gather(*closing)
+    async with world.work() as work:
+        live = await work.session.scalar(
+            select(func.count()).where(Conversation.status.in_(("open", "pending")))
+        )
+    assert live is not None
+    assert live <= 1

@@ -145,31 +145,33 @@ class ConversationRepository(Repository[Conversation]):
         self, contact_id: UUID, number_id: UUID, department_id: UUID | None
     ) -> tuple[UUID, bool]:
         """The one that this contact and number have going, and whether it was made now."""
-        made = await self.session.scalar(
-            insert(Conversation)
-            .values(
-                id=new_id(),
-                contact_id=contact_id,
-                number_id=number_id,
-                department_id=department_id,
-                last_message_at=now(),
-            )
-            .on_conflict_do_nothing(
-                index_elements=["tenant_id", "contact_id", "number_id"],
-                index_where=IS_LIVE,
-            )
-            .returning(Conversation.id)
+        going = select(Conversation.id).where(
+            Conversation.contact_id == contact_id,
+            Conversation.number_id == number_id,
+            Conversation.status.in_(LIVE),
         )
-        if made is not None:
-            return made, True
-        found = await self.session.execute(
-            select(Conversation.id).where(
-                Conversation.contact_id == contact_id,
-                Conversation.number_id == number_id,
-                Conversation.status.in_(LIVE),
+        while True:
+            made = await self.session.scalar(
+                insert(Conversation)
+                .values(
+                    id=new_id(),
+                    contact_id=contact_id,
+                    number_id=number_id,
+                    department_id=department_id,
+                    last_message_at=now(),
+                )
+                .on_conflict_do_nothing(
+                    index_elements=["tenant_id", "contact_id", "number_id"],
+                    index_where=IS_LIVE,
+                )
+                .returning(Conversation.id)
             )
-        )
-        return found.scalar_one(), False
+            if made is not None:
+                return made, True
+            found = await self.session.scalar(going)
+            if found is not None:
+                return found, False
+            # It was closed between the two looks: make another.
 
     async def number(self, id: UUID) -> WhatsAppNumber:
         """Raises WhatsAppNumberMissing."""
