@@ -288,8 +288,10 @@ async def test_a_published_event_starts_its_jobs_with_the_commit_or_never(
         )
         return sorted(row["entrypoint"] for row in rows)
 
-    async with world.work() as work:  # somebody to tell
-        telegram = ConnectionPut(config={"chat_id": "-1001"}, secret={"bot_token": "7001:AAH"})
+    async with world.work() as work:  # the job is queued; it would find nobody
+        telegram = ConnectionPut(
+            config={"chat_id": "-1001"}, secret={"bot_token": "7001:AAH"}, is_enabled=False
+        )
         await ConnectionService(work).put("telegram", telegram)
     lost, told = event(), event()
     with pytest.raises(RolledBack):
