@@ -36,3 +36,15 @@ def lazy(name: str) -> ModuleType:
     if importlib.util.find_spec(name.partition(".")[0]) is None:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     return _Library(name)
+
+
+def import_without(name: str, absent: str) -> None:
+    """Import ``name`` as if its optional ``absent`` were not installed; others still find it."""
+    before = sys.modules.get(absent)
+    sys.modules[absent] = None  # type: ignore[assignment] # Python's own way to say so
+    try:
+        importlib.import_module(name)
+    finally:
+        del sys.modules[absent]
+        if before is not None:
+            sys.modules[absent] = before

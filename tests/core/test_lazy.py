@@ -67,3 +67,19 @@ def test_threads_that_use_it_first_at_once_all_find_it_whole(
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(use, range(4)))
     assert found == [sys.modules.pop("slow_library").WHOLE] * 4
+
+
+_WITHOUT = """
+import sys
+import app, httpx, redis.asyncio
+print(*(name in sys.modules for name in ("httpx._main", "rich", "opentelemetry.sdk")))
+import opentelemetry.sdk.trace
+print("opentelemetry.sdk.trace" in sys.modules)
+"""
+
+
+def test_what_only_a_command_line_or_metrics_need_stays_out_until_wanted() -> None:
+    run = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", _WITHOUT], capture_output=True, text=True
+    )
+    assert run.stdout.split() == ["False", "False", "False", "True"], run.stderr
