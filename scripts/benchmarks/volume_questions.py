@@ -29,6 +29,7 @@ ASIDE = {
     r"/api/v1/orders/\{order_id\}.*": "one order by its key, for whoever holds its token",
     r".*/callback": "answers a vendor's redirect",
     r"/api/v1/(connections/\{|signature-providers/).*": "asks one vendor's settings by key",
+    r"/\.well-known/ucp": "agents are not let into the shop of the bench",
     r"/api/v1/ucp/checkout-sessions/.*": "one checkout by its key, for whoever knows it",
     r"/api/v1/canned-replies/\{.*": "one text by its key",
     r"/api/v1/messages/\{message_id\}/media": "one medium by its message",
